@@ -1,0 +1,149 @@
+//! `cargo xtask`: set-up, serving, testing and benchmarks, one command each.
+
+mod browser;
+mod cargo;
+mod libtorch;
+mod requirements;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::cargo::Step;
+
+/// Work on ExpansionNet from a fresh clone: every command first sees to it that libtorch is there.
+///
+/// `cargo xtask serve` builds and starts the application, `cargo xtask test` runs every check that
+/// a change must pass. After the first of them plain `cargo build`, `cargo run` and `cargo test`
+/// work too.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Find or fetch libtorch 2.11.0 into .libtorch (returns at once when it is there)
+    ///
+    /// Looked for in this order: the folder that the environment variable LIBTORCH names; the torch
+    /// 2.11.0 package of `python3` (the way to use a GPU: its CUDA libraries are loaded at run
+    /// time); the official archive for CPUs; the CPU part of the Python package, from the package
+    /// index that pip is configured to use (PIP_INDEX_URL is honoured). The last two are downloads
+    /// of 0.2 to 0.6 GB: interrupted ones go on where they stopped. Delete .libtorch to choose
+    /// again. Needs Linux on x86-64 or ARM64 and a C++ compiler.
+    Setup,
+    /// Set up, build, and start the server (Ctrl-C stops it)
+    ///
+    /// Example: cargo xtask serve -- --help
+    Serve {
+        /// Arguments of `expansionnet serve`, after `--`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Set up, then check formatting, lint with warnings as errors, and run every test
+    ///
+    /// The browser tests need Chromium and ChromeDriver. Where they are missing they are installed,
+    /// if this runs as root on a system with apt-get; else the line that installs them is printed.
+    /// Stops at the first failure.
+    Test,
+    /// Set up, then run the benchmarks
+    ///
+    /// Example: cargo xtask bench -- beam_search
+    Bench {
+        /// Arguments of the benchmarks, such as a filter on their names, after `--`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = run(CommandLine::parse().task);
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    let root = workspace_root();
+    match task {
+        Task::Setup => {
+            libtorch::set_up(&root)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Serve { arguments } => {
+            libtorch::set_up(&root)?;
+            let program = ["run", "--package", "expansionnet", "--", "serve"];
+            Err(cargo::replace_this_process(
+                cargo::command(&root).args(program).args(arguments),
+            ))
+        }
+        Task::Test => {
+            libtorch::set_up(&root)?;
+            browser::ensure_installed()?;
+            cargo::run_steps(
+                &root,
+                &[
+                    Step::new("formatting", &["fmt", "--all", "--check"]),
+                    Step::new(
+                        "lints",
+                        &[
+                            "clippy",
+                            "--workspace",
+                            "--all-targets",
+                            "--",
+                            "-D",
+                            "warnings",
+                        ],
+                    ),
+                    Step::new("tests", &["test", "--workspace"]),
+                ],
+            )
+        }
+        Task::Bench { arguments } => {
+            libtorch::set_up(&root)?;
+            // The dev profile is the optimised one that serving and tests share: see the
+            // workspace's Cargo.toml.
+            let program = ["bench", "--profile", "dev", "--workspace", "--"];
+            Err(cargo::replace_this_process(
+                cargo::command(&root).args(program).args(arguments),
+            ))
+        }
+    }
+}
+
+/// The folder of the workspace's `Cargo.toml`. Cargo names this package's folder at run time, which
+/// stays right when the clone was moved after compiling.
+fn workspace_root() -> PathBuf {
+    let package = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    package.parent().map_or(package.clone(), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_after_the_dashes_are_passed_on() {
+        let parsed = CommandLine::try_parse_from(["xtask", "serve", "--", "--help", "x"])
+            .map(|line| line.task);
+        assert!(matches!(parsed, Ok(Task::Serve { arguments }) if arguments == ["--help", "x"]));
+    }
+
+    #[test]
+    fn the_workspace_is_the_folder_above_this_package() {
+        assert!(workspace_root().join("xtask/Cargo.toml").is_file());
+    }
+}

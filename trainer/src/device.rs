@@ -1,0 +1,175 @@
+//! Where and in which number format the model runs.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use tch::{Cuda, Device};
+
+/// The device asked for in the settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// CUDA where there is one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// CUDA; an error where there is none.
+    Cuda,
+}
+
+/// The number format asked for, of the backbone's weights and activations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrecisionChoice {
+    /// bfloat16 where the hardware has it and the backbone gains by it, else float32.
+    #[default]
+    Auto,
+    /// Always float32.
+    Float32,
+    /// bfloat16; an error where the hardware lacks it.
+    Bfloat16,
+}
+
+/// Why the device or number format asked for can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// No CUDA device answers.
+    #[error("no CUDA device: {reason}; set the device to `cpu` or `auto` to run without one")]
+    NoCuda {
+        /// What was missing.
+        reason: String,
+    },
+    /// The hardware computes no bfloat16.
+    #[error("this device has no bfloat16 arithmetic; set the precision to `float32` or `auto`")]
+    NoBfloat16,
+}
+
+impl DeviceChoice {
+    /// The device to use; loads libtorch's CUDA part where it is wanted and there.
+    ///
+    /// Call before the first tensor is made.
+    pub fn resolve(self) -> Result<Device, DeviceError> {
+        match self {
+            DeviceChoice::Cpu => Ok(Device::Cpu),
+            DeviceChoice::Auto => Ok(find_cuda().unwrap_or(Device::Cpu)),
+            DeviceChoice::Cuda => find_cuda().map_err(|reason| DeviceError::NoCuda { reason }),
+        }
+    }
+}
+
+impl PrecisionChoice {
+    /// Whether the backbone is to run in bfloat16 on `device`; `gains`: it is faster so on a CPU.
+    pub fn bfloat16_on(self, device: Device, gains: bool) -> Result<bool, DeviceError> {
+        match self {
+            PrecisionChoice::Float32 => Ok(false),
+            PrecisionChoice::Bfloat16 if has_bfloat16(device) => Ok(true),
+            PrecisionChoice::Bfloat16 => Err(DeviceError::NoBfloat16),
+            PrecisionChoice::Auto => Ok(gains && has_bfloat16(device)),
+        }
+    }
+}
+
+/// `cpu` or `cuda:0`, as the settings and answers write it.
+pub fn device_name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    }
+}
+
+/// The first CUDA device, after loading the library that the program is not linked against.
+fn find_cuda() -> Result<Device, String> {
+    if !Cuda::is_available() {
+        load_cuda_library()?;
+    }
+    match Cuda::is_available() {
+        true => Ok(Device::Cuda(0)),
+        false => Err("libtorch's CUDA part is loaded but finds no GPU or driver".to_owned()),
+    }
+}
+
+/// Opens `libtorch_cuda.so`, which registers itself with libtorch. It lies beside the real
+/// `libtorch_cpu.so` in a CUDA build of libtorch and in PyTorch's package.
+#[allow(unsafe_code)]
+fn load_cuda_library() -> Result<(), String> {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    let library = cuda_library()?;
+    // SAFETY: libtorch's own library, from the folder that libtorch itself was loaded from; its
+    // initialisers only register kernels.
+    let opened = unsafe { Library::open(Some(&library), RTLD_NOW | RTLD_GLOBAL) };
+    let opened =
+        opened.map_err(|error| format!("{} can't be loaded ({error})", library.display()))?;
+    std::mem::forget(opened); // registered kernels must never be unloaded
+    Ok(())
+}
+
+fn cuda_library() -> Result<PathBuf, String> {
+    let maps = std::fs::read_to_string("/proc/self/maps")
+        .map_err(|error| format!("/proc/self/maps: {error}"))?;
+    let libtorch = maps
+        .lines()
+        .filter_map(|line| line.split_whitespace().last())
+        .find(|path| path.ends_with("/libtorch_cpu.so"))
+        .ok_or("libtorch_cpu.so is not among the loaded libraries")?;
+    let library = PathBuf::from(libtorch).with_file_name("libtorch_cuda.so");
+    match library.exists() {
+        true => Ok(library),
+        false => Err("this libtorch has no CUDA part (libtorch_cuda.so)".to_owned()),
+    }
+}
+
+fn has_bfloat16(device: Device) -> bool {
+    match device {
+        Device::Cuda(_) => true,
+        _ => cpu_has_bfloat16(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_has_bfloat16() -> bool {
+    std::arch::is_x86_feature_detected!("avx512bf16")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn cpu_has_bfloat16() -> bool {
+    std::arch::is_aarch64_feature_detected!("bf16")
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn cpu_has_bfloat16() -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuda_without_a_gpu_is_an_error_not_a_silent_cpu() {
+        match DeviceChoice::Cuda.resolve() {
+            Ok(device) => assert!(Cuda::is_available() && device == Device::Cuda(0)),
+            Err(error) => assert!(error.to_string().starts_with("no CUDA device"), "{error}"),
+        }
+    }
+
+    #[test]
+    fn auto_precision_needs_hardware_and_gain() {
+        assert!(
+            !PrecisionChoice::Auto
+                .bfloat16_on(Device::Cpu, false)
+                .expect("never an error")
+        );
+        assert_eq!(
+            PrecisionChoice::Auto
+                .bfloat16_on(Device::Cpu, true)
+                .expect("never an error"),
+            cpu_has_bfloat16()
+        );
+        assert_eq!(
+            PrecisionChoice::Bfloat16
+                .bfloat16_on(Device::Cpu, true)
+                .is_ok(),
+            cpu_has_bfloat16()
+        );
+    }
+}

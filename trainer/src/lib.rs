@@ -1,0 +1,13 @@
+//! The ExpansionNet v2 library: model, decoding, checkpoints and images.
+//!
+//! Read it in the order of the data: [`image`] makes pixels of bytes, [`model`] makes features and
+//! word scores of pixels, [`decoding`] makes captions of word scores, [`vocabulary`] makes text of
+//! captions. [`checkpoint`] brings weights in and out; [`captioner`] is all of it behind one door.
+
+pub mod captioner;
+pub mod checkpoint;
+pub mod decoding;
+pub mod device;
+pub mod image;
+pub mod model;
+pub mod vocabulary;

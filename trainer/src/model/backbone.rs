@@ -1,0 +1,60 @@
+//! The image encoder in front of the body: one of several, behind one door.
+
+use super::config::{BackboneConfig, ModelConfig};
+use super::efficientnet::EfficientNet;
+use super::swin::SwinTransformer;
+use tch::nn::Path;
+use tch::{Kind, Tensor};
+
+/// Images to features.
+#[derive(Debug)]
+pub enum Backbone {
+    /// The paper's.
+    Swin(SwinTransformer),
+    /// For small machines.
+    EfficientNet(EfficientNet),
+}
+
+impl Backbone {
+    /// The configured backbone, under its name in the checkpoint ([`Backbone::prefix`]).
+    pub fn new(path: &Path, config: &ModelConfig, drop_path: f64) -> Self {
+        let path = path / Self::prefix(&config.backbone);
+        match &config.backbone {
+            BackboneConfig::Swin(swin) => Backbone::Swin(SwinTransformer::new(
+                &path,
+                swin,
+                config.image_size,
+                drop_path,
+            )),
+            BackboneConfig::EfficientNetLite(variant) => {
+                Backbone::EfficientNet(EfficientNet::new(&path, *variant))
+            }
+        }
+    }
+
+    /// The first part of the backbone's names in a checkpoint.
+    pub fn prefix(config: &BackboneConfig) -> &'static str {
+        match config {
+            BackboneConfig::Swin(_) => "swin_transf",
+            BackboneConfig::EfficientNetLite(_) => "efficientnet",
+        }
+    }
+
+    /// Images `[batch, 3, side, side]` (float32) to features `[batch, tokens, channels]` (float32),
+    /// whatever the kind of the weights.
+    pub fn forward_t(&self, images: &Tensor, train: bool) -> Tensor {
+        let features = match self {
+            Backbone::Swin(swin) => swin.forward_t(&images.to_kind(swin.kind()), train),
+            Backbone::EfficientNet(net) => net.forward_t(&images.to_kind(net.kind()), train),
+        };
+        features.to_kind(Kind::Float)
+    }
+
+    /// Computes once what does not depend on the image. Call after loading, never before training.
+    pub fn prepare_inference(&mut self) {
+        tch::no_grad(|| match self {
+            Backbone::Swin(swin) => swin.prepare_inference(),
+            Backbone::EfficientNet(net) => net.prepare_inference(),
+        });
+    }
+}

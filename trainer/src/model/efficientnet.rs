@@ -1,0 +1,331 @@
+//! EfficientNet-lite 0 to 2 (Tan and Le, 2019; lite variants 2020): a backbone for small machines.
+//!
+//! Lite means ReLU6 instead of swish and no squeeze-excite. The weights come from TensorFlow,
+//! hence its padding, which is uneven at stride 2, and batch norm's epsilon of 1e-3.
+
+use super::config::EfficientNetLite;
+use tch::nn::{Init, Path};
+use tch::{Kind, Tensor};
+
+const BATCH_NORM_EPSILON: f64 = 1e-3;
+const BATCH_NORM_MOMENTUM: f64 = 0.01;
+
+/// Channels of the features (never scaled in the lite variants).
+const HEAD_CHANNELS: i64 = 1280;
+
+/// Kernel, repeats, expansion ratio, output channels and stride of each group of blocks in B0.
+const GROUPS: [(i64, i64, i64, i64, i64); 7] = [
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 3, 6, 80, 2),
+    (5, 3, 6, 112, 1),
+    (5, 4, 6, 192, 2),
+    (3, 1, 6, 320, 1),
+];
+
+/// The feature extractor: everything but the classifier; fields mirror the checkpoint.
+#[derive(Debug)]
+pub struct EfficientNet {
+    conv_stem: ConvBatchNorm,
+    blocks: Vec<MobileBlock>,
+    conv_head: ConvBatchNorm,
+}
+
+impl EfficientNet {
+    /// The variant's feature extractor.
+    pub fn new(path: &Path, variant: EfficientNetLite) -> Self {
+        let (width, depth) = variant.coefficients();
+        let stem = 32;
+        let mut blocks = Vec::new();
+        let mut channels = stem;
+        for (group, &(kernel, repeats, expand, out, stride)) in GROUPS.iter().enumerate() {
+            let fixed_depth = group == 0 || group == GROUPS.len() - 1;
+            let repeats = if fixed_depth {
+                repeats
+            } else {
+                (repeats as f64 * depth).ceil() as i64
+            };
+            let out = round_channels(out, width);
+            for repeat in 0..repeats {
+                let block = path / "_blocks" / blocks.len();
+                let stride = if repeat == 0 { stride } else { 1 };
+                blocks.push(MobileBlock::new(
+                    &block,
+                    Conv {
+                        in_channels: channels,
+                        out_channels: out,
+                        kernel,
+                        stride,
+                        groups: 1,
+                    },
+                    expand,
+                ));
+                channels = out;
+            }
+        }
+        EfficientNet {
+            conv_stem: ConvBatchNorm::new(
+                path,
+                "_conv_stem",
+                "_bn0",
+                Conv {
+                    in_channels: 3,
+                    out_channels: stem,
+                    kernel: 3,
+                    stride: 2,
+                    groups: 1,
+                },
+            ),
+            blocks,
+            conv_head: ConvBatchNorm::new(
+                path,
+                "_conv_head",
+                "_bn1",
+                Conv::pointwise(channels, HEAD_CHANNELS),
+            ),
+        }
+    }
+
+    /// Images `[batch, 3, side, side]` to features `[batch, tokens, 1280]`.
+    pub fn forward_t(&self, images: &Tensor, train: bool) -> Tensor {
+        let mut x = self.conv_stem.forward_t(images, train).clamp_(0., 6.);
+        for block in &self.blocks {
+            x = block.forward_t(&x, train);
+        }
+        let map = self.conv_head.forward_t(&x, train).clamp_(0., 6.);
+        map.flatten(2, 3).transpose(1, 2)
+    }
+
+    /// Folds every batch norm into its convolution. Call after loading, never before training.
+    pub fn prepare_inference(&mut self) {
+        self.conv_stem.fold();
+        self.conv_head.fold();
+        for block in &mut self.blocks {
+            block.expand.as_mut().map(ConvBatchNorm::fold);
+            block.depthwise.fold();
+            block.project.fold();
+        }
+    }
+
+    /// The kind of the weights, which the input must have.
+    pub fn kind(&self) -> Kind {
+        self.conv_stem.weight.kind()
+    }
+}
+
+impl EfficientNetLite {
+    /// Width and depth coefficients.
+    fn coefficients(self) -> (f64, f64) {
+        match self {
+            EfficientNetLite::Lite0 => (1.0, 1.0),
+            EfficientNetLite::Lite1 => (1.0, 1.1),
+            EfficientNetLite::Lite2 => (1.1, 1.2),
+        }
+    }
+}
+
+/// Channels scaled by `width`, to a multiple of 8 that is no more than 10 % smaller.
+fn round_channels(channels: i64, width: f64) -> i64 {
+    let scaled = channels as f64 * width;
+    let rounded = ((scaled + 4.) as i64 / 8 * 8).max(8);
+    if (rounded as f64) < 0.9 * scaled {
+        rounded + 8
+    } else {
+        rounded
+    }
+}
+
+/// Inverted residual: expand, depthwise convolution, project, and a shortcut where shapes allow.
+#[derive(Debug)]
+struct MobileBlock {
+    expand: Option<ConvBatchNorm>,
+    depthwise: ConvBatchNorm,
+    project: ConvBatchNorm,
+    shortcut: bool,
+}
+
+impl MobileBlock {
+    fn new(path: &Path, sizes: Conv, expand_ratio: i64) -> Self {
+        let hidden = sizes.in_channels * expand_ratio;
+        let expand = Conv::pointwise(sizes.in_channels, hidden);
+        MobileBlock {
+            expand: (expand_ratio > 1)
+                .then(|| ConvBatchNorm::new(path, "_expand_conv", "_bn0", expand)),
+            depthwise: ConvBatchNorm::new(
+                path,
+                "_depthwise_conv",
+                "_bn1",
+                Conv {
+                    in_channels: hidden,
+                    out_channels: hidden,
+                    groups: hidden,
+                    ..sizes
+                },
+            ),
+            project: ConvBatchNorm::new(
+                path,
+                "_project_conv",
+                "_bn2",
+                Conv::pointwise(hidden, sizes.out_channels),
+            ),
+            shortcut: sizes.stride == 1 && sizes.in_channels == sizes.out_channels,
+        }
+    }
+
+    fn forward_t(&self, input: &Tensor, train: bool) -> Tensor {
+        let expanded = match &self.expand {
+            Some(expand) => expand.forward_t(input, train).clamp_(0., 6.),
+            None => input.shallow_clone(),
+        };
+        let filtered = self.depthwise.forward_t(&expanded, train).clamp_(0., 6.);
+        let projected = self.project.forward_t(&filtered, train);
+        if self.shortcut {
+            projected + input
+        } else {
+            projected
+        }
+    }
+}
+
+/// The sizes of a convolution.
+#[derive(Clone, Copy, Debug)]
+struct Conv {
+    in_channels: i64,
+    out_channels: i64,
+    kernel: i64,
+    stride: i64,
+    groups: i64,
+}
+
+impl Conv {
+    fn pointwise(in_channels: i64, out_channels: i64) -> Self {
+        Conv {
+            in_channels,
+            out_channels,
+            kernel: 1,
+            stride: 1,
+            groups: 1,
+        }
+    }
+}
+
+/// A convolution without bias and the batch norm after it.
+#[derive(Debug)]
+struct ConvBatchNorm {
+    weight: Tensor,
+    bn_weight: Tensor,
+    bn_bias: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    sizes: Conv,
+    /// Weight and bias with the batch norm folded in, for inference.
+    folded: Option<(Tensor, Tensor)>,
+}
+
+impl ConvBatchNorm {
+    fn new(path: &Path, conv: &str, bn: &str, sizes: Conv) -> Self {
+        let fan_out = sizes.kernel * sizes.kernel * sizes.out_channels / sizes.groups;
+        let init = Init::Randn {
+            mean: 0.,
+            stdev: (2. / fan_out as f64).sqrt(),
+        };
+        let bn = path / bn;
+        let channels = [sizes.out_channels];
+        ConvBatchNorm {
+            weight: (path / conv).var(
+                "weight",
+                &[
+                    sizes.out_channels,
+                    sizes.in_channels / sizes.groups,
+                    sizes.kernel,
+                    sizes.kernel,
+                ],
+                init,
+            ),
+            bn_weight: bn.ones("weight", &channels),
+            bn_bias: bn.zeros("bias", &channels),
+            running_mean: bn.zeros_no_train("running_mean", &channels),
+            running_var: bn.ones_no_train("running_var", &channels),
+            sizes,
+            folded: None,
+        }
+    }
+
+    fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        match &self.folded {
+            Some((weight, bias)) if !train => self.convolve(x, weight, Some(bias)),
+            _ => self.convolve(x, &self.weight, None).batch_norm(
+                Some(&self.bn_weight),
+                Some(&self.bn_bias),
+                Some(&self.running_mean),
+                Some(&self.running_var),
+                train,
+                BATCH_NORM_MOMENTUM,
+                BATCH_NORM_EPSILON,
+                true,
+            ),
+        }
+    }
+
+    fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let Conv {
+            kernel,
+            stride,
+            groups,
+            ..
+        } = self.sizes;
+        let (before, after) = same_padding(x.size()[2], kernel, stride);
+        if before == after {
+            return x.conv2d(
+                weight,
+                bias,
+                [stride, stride],
+                [before, before],
+                [1, 1],
+                groups,
+            );
+        }
+        let padded = x.constant_pad_nd([before, after, before, after]);
+        padded.conv2d(weight, bias, [stride, stride], [0, 0], [1, 1], groups)
+    }
+
+    fn fold(&mut self) {
+        let kind = self.weight.kind();
+        let wide = |tensor: &Tensor| tensor.to_kind(Kind::Float);
+        let gain = wide(&self.bn_weight) / (wide(&self.running_var) + BATCH_NORM_EPSILON).sqrt();
+        let weight = wide(&self.weight) * gain.view([-1, 1, 1, 1]);
+        let bias = wide(&self.bn_bias) - wide(&self.running_mean) * gain;
+        self.folded = Some((weight.to_kind(kind), bias.to_kind(kind)));
+    }
+}
+
+/// TensorFlow's "SAME": pixels to add before and after, the odd one after.
+fn same_padding(size: i64, kernel: i64, stride: i64) -> (i64, i64) {
+    let out = (size + stride - 1) / stride;
+    let total = ((out - 1) * stride + kernel - size).max(0);
+    (total / 2, total - total / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_padding_is_uneven_at_stride_two() {
+        assert_eq!(same_padding(224, 3, 2), (0, 1));
+        assert_eq!(same_padding(56, 5, 2), (1, 2));
+        assert_eq!(same_padding(28, 5, 1), (2, 2));
+        assert_eq!(same_padding(15, 3, 2), (1, 1));
+        assert_eq!(same_padding(7, 1, 1), (0, 0));
+    }
+
+    #[test]
+    fn channels_scale_to_multiples_of_eight() {
+        assert_eq!(round_channels(16, 1.1), 16);
+        assert_eq!(round_channels(24, 1.1), 24);
+        assert_eq!(round_channels(40, 1.1), 48);
+        assert_eq!(round_channels(112, 1.1), 120);
+        assert_eq!(round_channels(320, 1.1), 352);
+    }
+}

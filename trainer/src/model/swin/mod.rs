@@ -1,0 +1,201 @@
+//! Swin Transformer (Liu et al., 2021): the paper's backbone, any size; fields mirror the checkpoint.
+
+mod attention;
+mod block;
+
+pub use attention::WindowAttention;
+pub use block::SwinBlock;
+
+use super::config::SwinConfig;
+use super::layers::{layer_norm, linear_with_bias};
+use tch::nn::{self, Conv2D, LayerNorm, Linear, Module, Path};
+use tch::{Kind, Tensor};
+
+/// The whole backbone: image to tokens.
+#[derive(Debug)]
+pub struct SwinTransformer {
+    /// Image to patches.
+    pub patch_embed: PatchEmbed,
+    /// The stages.
+    pub layers: Vec<Stage>,
+    norm: LayerNorm,
+}
+
+impl SwinTransformer {
+    /// A Swin Transformer for square images of `image_size` pixels.
+    pub fn new(path: &Path, config: &SwinConfig, image_size: i64, drop_path: f64) -> Self {
+        let rates = drop_path_rates(&config.depths, drop_path);
+        let layers = path / "layers";
+        SwinTransformer {
+            patch_embed: PatchEmbed::new(&(path / "patch_embed"), config),
+            layers: (0..config.depths.len())
+                .map(|i| {
+                    Stage::new(
+                        &(&layers / i),
+                        config,
+                        i,
+                        image_size / config.patch_size,
+                        &rates[i],
+                    )
+                })
+                .collect(),
+            norm: layer_norm(path / "norm", config.stage_dim(config.depths.len() - 1)),
+        }
+    }
+
+    /// Images `[batch, 3, image_size, image_size]` to features `[batch, tokens, channels]`.
+    pub fn forward_t(&self, images: &Tensor, train: bool) -> Tensor {
+        let mut x = self.patch_embed.forward(images);
+        for stage in &self.layers {
+            x = stage.forward_t(&x, train);
+        }
+        self.norm.forward(&x)
+    }
+
+    /// Computes once what does not depend on the image. Call after loading, never before training.
+    pub fn prepare_inference(&mut self) {
+        for block in self.layers.iter_mut().flat_map(|stage| &mut stage.blocks) {
+            block.prepare_inference();
+        }
+    }
+
+    /// The kind of the weights, which the input must have.
+    pub fn kind(&self) -> Kind {
+        self.patch_embed.proj.ws.kind()
+    }
+}
+
+/// Non-overlapping patches, projected and normalised.
+#[derive(Debug)]
+pub struct PatchEmbed {
+    proj: Conv2D,
+    norm: LayerNorm,
+}
+
+impl PatchEmbed {
+    fn new(path: &Path, config: &SwinConfig) -> Self {
+        let stride = nn::ConvConfig {
+            stride: config.patch_size,
+            ..Default::default()
+        };
+        PatchEmbed {
+            proj: nn::conv2d(
+                path / "proj",
+                3,
+                config.embed_dim,
+                config.patch_size,
+                stride,
+            ),
+            norm: layer_norm(path / "norm", config.embed_dim),
+        }
+    }
+
+    /// `[batch, 3, side, side]` to `[batch, patches, embed_dim]`.
+    pub fn forward(&self, images: &Tensor) -> Tensor {
+        self.norm
+            .forward(&self.proj.forward(images).flatten(2, 3).transpose(1, 2))
+    }
+}
+
+/// Blocks at one resolution, then (but for the last stage) a halving of it.
+#[derive(Debug)]
+pub struct Stage {
+    blocks: Vec<SwinBlock>,
+    downsample: Option<PatchMerging>,
+}
+
+impl Stage {
+    fn new(
+        path: &Path,
+        config: &SwinConfig,
+        index: usize,
+        patches: i64,
+        drop_path: &[f64],
+    ) -> Self {
+        let resolution = patches >> index;
+        let dim = config.stage_dim(index);
+        let blocks = path / "blocks";
+        Stage {
+            blocks: drop_path
+                .iter()
+                .enumerate()
+                .map(|(i, &rate)| {
+                    SwinBlock::new(&(&blocks / i), config, index, resolution, i % 2 == 1, rate)
+                })
+                .collect(),
+            downsample: (index + 1 < config.depths.len())
+                .then(|| PatchMerging::new(&(path / "downsample"), dim, resolution)),
+        }
+    }
+
+    /// `[batch, resolution^2, dim]` to `[batch, (resolution / 2)^2, 2 dim]` (unchanged in the last stage).
+    pub fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
+        let mut x = x.shallow_clone();
+        for block in &self.blocks {
+            x = block.forward_t(&x, train);
+        }
+        match &self.downsample {
+            Some(downsample) => downsample.forward(&x),
+            None => x,
+        }
+    }
+}
+
+/// Joins each 2 x 2 tokens into one of twice the channels.
+#[derive(Debug)]
+struct PatchMerging {
+    reduction: Linear,
+    norm: LayerNorm,
+    resolution: i64,
+}
+
+impl PatchMerging {
+    fn new(path: &Path, dim: i64, resolution: i64) -> Self {
+        PatchMerging {
+            reduction: linear_with_bias(path / "reduction", 4 * dim, 2 * dim, false),
+            norm: layer_norm(path / "norm", 4 * dim),
+            resolution,
+        }
+    }
+
+    fn forward(&self, x: &Tensor) -> Tensor {
+        let half = self.resolution / 2;
+        let (batch, _, dim) = x.size3().unwrap_or_default();
+        // Channel order (row, column) 00, 10, 01, 11: the column offset is the slower one.
+        let merged = x
+            .view([batch, half, 2, half, 2, dim])
+            .permute([0, 1, 3, 4, 2, 5]) // [batch, half, half, column, row, dim]
+            .reshape([batch, half * half, 4 * dim]);
+        self.reduction.forward(&self.norm.forward(&merged))
+    }
+}
+
+/// Stochastic depth rates rising linearly over all blocks, stage by stage.
+fn drop_path_rates(depths: &[i64], largest: f64) -> Vec<Vec<f64>> {
+    let last = (depths.iter().sum::<i64>() - 1).max(1) as f64;
+    let mut block = 0..;
+    depths
+        .iter()
+        .map(|&depth| {
+            block
+                .by_ref()
+                .take(depth as usize)
+                .map(|i| largest * f64::from(i) / last)
+                .collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drop_path_rises_to_its_largest_rate() {
+        assert_eq!(
+            drop_path_rates(&[2, 3], 0.4),
+            [vec![0.0, 0.1], vec![0.2, 0.30000000000000004, 0.4]]
+        );
+        assert_eq!(drop_path_rates(&[1], 0.4), [vec![0.0]]);
+    }
+}

@@ -1,0 +1,89 @@
+//! The tiny model with random weights that the original's numbers were taken from, and comparisons.
+#![allow(dead_code, missing_docs)]
+
+pub mod recompute;
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use tch::nn::VarStore;
+use tch::{Device, Kind, Tensor};
+use trainer::checkpoint::{NamedTensors, load_named, read_tensors};
+use trainer::model::{CaptioningModel, Dropouts, ModelConfig};
+
+pub const TOLERANCE: f64 = 1e-4;
+
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+pub struct Tiny {
+    pub store: VarStore,
+    pub model: CaptioningModel,
+    pub config: ModelConfig,
+}
+
+/// The tiny model with the weights of one of its checkpoints, ready for inference.
+pub fn tiny_model(checkpoint: &str) -> Tiny {
+    let config = std::fs::read(fixture("tiny_model/config.json")).expect("the fixture is there");
+    let config: ModelConfig = serde_json::from_slice(&config).expect("the fixture parses");
+    let store = VarStore::new(Device::Cpu);
+    let mut model = CaptioningModel::new(&store.root(), &config, Dropouts::default());
+    let mut tensors =
+        read_tensors(&fixture("tiny_model").join(checkpoint)).expect("the checkpoint reads");
+    tensors.retain(|name, _| {
+        !name.ends_with("relative_position_index") && !name.ends_with("attn_mask")
+    });
+    load_named(&store, &tensors).expect("the checkpoint fits");
+    model.backbone.prepare_inference();
+    Tiny {
+        store,
+        model,
+        config,
+    }
+}
+
+pub const CHECKPOINT: &str = "checkpoint_rf.pth";
+
+pub fn reference_tensors(name: &str) -> NamedTensors {
+    read_tensors(&fixture(name)).expect("the fixture reads")
+}
+
+pub fn reference_json(name: &str) -> Value {
+    let text = std::fs::read(fixture(name)).expect("the fixture is there");
+    serde_json::from_slice(&text).expect("the fixture parses")
+}
+
+/// Panics with the figure if any two values differ by more than [`TOLERANCE`].
+pub fn assert_close(what: &str, ours: &Tensor, theirs: &Tensor) {
+    assert_eq!(ours.size(), theirs.size(), "{what}: shapes");
+    let difference = (ours - theirs)
+        .abs()
+        .max()
+        .to_kind(Kind::Double)
+        .double_value(&[]);
+    println!("{what}: largest difference {difference:.1e}");
+    assert!(
+        difference <= TOLERANCE,
+        "{what}: {difference} > {TOLERANCE}"
+    );
+}
+
+pub fn integers(value: &Value) -> Vec<i64> {
+    value
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|item| item.as_i64().expect("an integer"))
+        .collect()
+}
+
+pub fn floats(value: &Value) -> Vec<f64> {
+    value
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|item| item.as_f64().expect("a number"))
+        .collect()
+}

@@ -1,0 +1,235 @@
+//! Reads a model's sizes off the names and shapes of its tensors.
+
+use super::tensors::NamedTensors;
+use crate::model::config::{ConfigError, ConfigFile, ModelConfig};
+use serde::Serialize;
+
+/// Why the sizes of a model are not known.
+#[derive(Debug, thiserror::Error)]
+pub enum InferError {
+    /// These tensors are not those of an ExpansionNet v2 model.
+    #[error("this is no ExpansionNet v2 checkpoint: it has no tensor `{0}`")]
+    NotAModel(String),
+    /// Fields that shapes do not tell.
+    #[error("these sizes can't be read off the weights: {}; give them in a JSON file with --config", .0.join(", "))]
+    Unknown(Vec<&'static str>),
+    /// The file given says otherwise than the weights.
+    #[error("the configuration says {field} = {given}, the weights say {found}")]
+    Contradiction {
+        /// The field.
+        field: &'static str,
+        /// In the configuration.
+        given: String,
+        /// In the weights.
+        found: String,
+    },
+    /// The sizes do not fit together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// The published models' expansion lengths and head count, which leave no trace in any shape: taken
+/// where everything that does leave one (their sum, `d_model`) is as published.
+const PUBLISHED_LENGTHS: [i64; 5] = [32, 64, 128, 256, 512];
+const PUBLISHED_D_MODEL: i64 = 512;
+const PUBLISHED_NUM_HEADS: i64 = 8;
+
+/// The sizes of the model that `tensors` belong to, completed by (and checked against) `given`.
+pub fn infer_config(tensors: &NamedTensors, given: ConfigFile) -> Result<ModelConfig, InferError> {
+    let shapes = Shapes(tensors);
+    let mut file = given;
+    shapes.body(&mut file)?;
+    if tensors.contains_key("swin_transf.patch_embed.proj.weight") {
+        shapes.swin(&mut file)?;
+    } else if tensors.contains_key("efficientnet._conv_head.weight") {
+        shapes.efficientnet(&mut file)?;
+    } else if file.backbone.is_none() {
+        return Err(InferError::NotAModel(
+            "swin_transf.patch_embed.proj.weight` or `efficientnet._conv_head.weight".into(),
+        ));
+    }
+    let unknown = unknown_fields(&file);
+    if !unknown.is_empty() {
+        return Err(InferError::Unknown(unknown));
+    }
+    Ok(ModelConfig::try_from(file)?)
+}
+
+fn unknown_fields(file: &ConfigFile) -> Vec<&'static str> {
+    let mut unknown = Vec::new();
+    if file.image_size.is_none() {
+        unknown.push("image_size");
+    }
+    if file.num_heads.is_none() {
+        unknown.push("num_heads");
+    }
+    if file.encoder_expansion_lengths.is_none() {
+        unknown.push("encoder_expansion_lengths");
+    }
+    unknown
+}
+
+struct Shapes<'a>(&'a NamedTensors);
+
+impl Shapes<'_> {
+    fn body(&self, file: &mut ConfigFile) -> Result<(), InferError> {
+        let d_model = self.side("input_linear.weight", 0)?;
+        let total = self.side("encoders.0.stc_exp.query_exp_vectors.weight", 0)?;
+        settle("d_model", &mut file.d_model, d_model)?;
+        settle(
+            "num_encoder_layers",
+            &mut file.num_encoder_layers,
+            self.count("encoders."),
+        )?;
+        settle(
+            "num_decoder_layers",
+            &mut file.num_decoder_layers,
+            self.count("decoders."),
+        )?;
+        settle(
+            "d_ff",
+            &mut file.d_ff,
+            self.side("encoders.0.ff.linear_1.weight", 0)?,
+        )?;
+        let dynamic = self.side("decoders.0.dyn_exp.query_exp_vectors.weight", 0)?;
+        settle(
+            "decoder_expansion_length",
+            &mut file.decoder_expansion_length,
+            dynamic,
+        )?;
+        settle(
+            "max_sequence_length",
+            &mut file.max_sequence_length,
+            self.side("pos_encoder.weight", 0)?,
+        )?;
+        settle(
+            "vocab_size",
+            &mut file.vocab_size,
+            self.side("vocab_linear.weight", 0)?,
+        )?;
+        match &file.encoder_expansion_lengths {
+            Some(lengths) if lengths.iter().sum::<i64>() != total => {
+                return Err(contradiction(
+                    "the sum of encoder_expansion_lengths",
+                    &lengths.iter().sum::<i64>(),
+                    &total,
+                ));
+            }
+            None if total == PUBLISHED_LENGTHS.iter().sum::<i64>() => {
+                file.encoder_expansion_lengths = Some(PUBLISHED_LENGTHS.to_vec())
+            }
+            _ => {}
+        }
+        if file.num_heads.is_none() && d_model == PUBLISHED_D_MODEL {
+            file.num_heads = Some(PUBLISHED_NUM_HEADS);
+        }
+        Ok(())
+    }
+
+    fn swin(&self, file: &mut ConfigFile) -> Result<(), InferError> {
+        let stages = self.count("swin_transf.layers.");
+        let block = |stage: i64, name: &str| format!("swin_transf.layers.{stage}.blocks.0.{name}");
+        let embed_dim = self.side("swin_transf.patch_embed.proj.weight", 0)?;
+        let patch_size = self.side("swin_transf.patch_embed.proj.weight", 2)?;
+        let mut num_heads = Vec::new();
+        for stage in 0..stages {
+            num_heads.push(self.side(&block(stage, "attn.relative_position_bias_table"), 1)?);
+        }
+        // The table of a window of side w has (2 w - 1)^2 rows; only a last stage may have a smaller window.
+        let rows = self.side(&block(0, "attn.relative_position_bias_table"), 0)?;
+        let window = ((rows as f64).sqrt() as i64 + 1) / 2;
+        let depths = (0..stages)
+            .map(|stage| self.count(&format!("swin_transf.layers.{stage}.blocks.")))
+            .collect();
+
+        settle("backbone", &mut file.backbone, "swin".to_owned())?;
+        settle("swin_embed_dim", &mut file.swin_embed_dim, embed_dim)?;
+        settle("swin_patch_size", &mut file.swin_patch_size, patch_size)?;
+        settle("swin_depths", &mut file.swin_depths, depths)?;
+        settle("swin_num_heads", &mut file.swin_num_heads, num_heads)?;
+        settle("swin_window_size", &mut file.swin_window_size, window)?;
+        settle(
+            "swin_mlp_ratio",
+            &mut file.swin_mlp_ratio,
+            self.side(&block(0, "mlp.fc1.weight"), 0)? / embed_dim,
+        )?;
+        // The shift mask has one entry a window, of which there are (image / patch / window)^2.
+        if let Ok(windows) = self.side("swin_transf.layers.0.blocks.1.attn_mask", 0) {
+            let side = (windows as f64).sqrt().round() as i64;
+            settle(
+                "image_size",
+                &mut file.image_size,
+                side * window * patch_size,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn efficientnet(&self, file: &mut ConfigFile) -> Result<(), InferError> {
+        let blocks = self.count("efficientnet._blocks.");
+        let channels = self.side("efficientnet._conv_head.weight", 1)?;
+        let (name, image_size) = match (blocks, channels) {
+            (16, 320) => ("efficientnet_lite0", 224),
+            (21, 320) => ("efficientnet_lite1", 240),
+            (21, 352) => ("efficientnet_lite2", 260),
+            _ => {
+                return Err(ConfigError::UnknownBackbone(format!(
+                    "an EfficientNet of {blocks} blocks, {channels} channels"
+                ))
+                .into());
+            }
+        };
+        settle("backbone", &mut file.backbone, name.to_owned())?;
+        file.image_size.get_or_insert(image_size); // convolutions run at any size: the published one is a default
+        Ok(())
+    }
+
+    /// One side of a tensor's shape.
+    fn side(&self, name: &str, dim: usize) -> Result<i64, InferError> {
+        let missing = || InferError::NotAModel(name.to_owned());
+        self.0
+            .get(name)
+            .and_then(|tensor| tensor.size().get(dim).copied())
+            .ok_or_else(missing)
+    }
+
+    /// How many numbers follow `prefix` in the names.
+    fn count(&self, prefix: &str) -> i64 {
+        let number = |name: &String| {
+            name.strip_prefix(prefix)?
+                .split('.')
+                .next()?
+                .parse::<i64>()
+                .ok()
+        };
+        self.0
+            .keys()
+            .filter_map(number)
+            .max()
+            .map_or(0, |last| last + 1)
+    }
+}
+
+/// Fills a field in, or checks it if it was given.
+fn settle<T: PartialEq + Serialize>(
+    field: &'static str,
+    slot: &mut Option<T>,
+    found: T,
+) -> Result<(), InferError> {
+    match slot {
+        Some(given) if *given != found => Err(contradiction(field, given, &found)),
+        _ => {
+            *slot = Some(found);
+            Ok(())
+        }
+    }
+}
+
+fn contradiction<T: Serialize>(field: &'static str, given: &T, found: &T) -> InferError {
+    let text = |value: &T| serde_json::to_string(value).unwrap_or_default();
+    InferError::Contradiction {
+        field,
+        given: text(given),
+        found: text(found),
+    }
+}

@@ -1,0 +1,233 @@
+//! A model folder: `model.safetensors`, `config.json`, `vocab.json` and `MODEL_CARD.md`.
+
+use super::load::{LoadError, load_named};
+use super::tensors::{CheckpointError, NamedTensors, read_tensors};
+use crate::model::{CaptioningModel, Dropouts, ModelConfig};
+use crate::vocabulary::{Vocabulary, VocabularyError};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use tch::nn::VarStore;
+use tch::{Device, Kind, TchError};
+
+/// The weights, by the names of the original's checkpoint.
+pub const WEIGHTS: &str = "model.safetensors";
+/// The architecture's sizes.
+pub const CONFIG: &str = "config.json";
+/// The words.
+pub const VOCABULARY: &str = "vocab.json";
+/// What people should know of the model.
+pub const MODEL_CARD: &str = "MODEL_CARD.md";
+
+/// A model folder, read and ready to use.
+pub struct Package {
+    /// Owns the variables of `model`.
+    pub store: VarStore,
+    /// The model, its weights loaded.
+    pub model: CaptioningModel,
+    /// Its sizes.
+    pub config: ModelConfig,
+    /// Its words.
+    pub vocabulary: Vocabulary,
+    /// SHA-256 of weights, configuration and words, in hex.
+    pub revision: String,
+}
+
+/// Why a model folder can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    /// The folder lacks a file.
+    #[error("{folder} is no model folder: it has no {file} (`expansionnet import` makes one)")]
+    MissingFile {
+        /// The folder.
+        folder: PathBuf,
+        /// What it lacks.
+        file: &'static str,
+    },
+    /// A file can't be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// `config.json` describes no model.
+    #[error("{path}: {reason}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        reason: String,
+    },
+    /// The words and the sizes disagree.
+    #[error("the vocabulary has {words} words but the model {vocab_size}")]
+    VocabularySize {
+        /// Words in the vocabulary.
+        words: usize,
+        /// Words the model was made for.
+        vocab_size: i64,
+    },
+    /// The words can't be read.
+    #[error(transparent)]
+    Vocabulary(#[from] VocabularyError),
+    /// The weights can't be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The weights do not fit.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// libtorch could not write the weights.
+    #[error("the weights can't be written: {0}")]
+    Write(#[from] TchError),
+}
+
+impl Package {
+    /// Reads a model folder onto `device`, in float32.
+    pub fn read(folder: &Path, device: Device) -> Result<Self, PackageError> {
+        for file in [CONFIG, VOCABULARY, WEIGHTS] {
+            if !folder.join(file).is_file() {
+                return Err(PackageError::MissingFile {
+                    folder: folder.to_owned(),
+                    file,
+                });
+            }
+        }
+        let config = read_config(&folder.join(CONFIG))?;
+        let vocabulary = Vocabulary::read(&folder.join(VOCABULARY))?;
+        check_vocabulary(&vocabulary, &config)?;
+        let store = VarStore::new(device);
+        let model = CaptioningModel::new(&store.root(), &config, Dropouts::default());
+        load_named(&store, &read_tensors(&folder.join(WEIGHTS))?)?;
+        Ok(Package {
+            store,
+            model,
+            config,
+            vocabulary,
+            revision: revision(folder)?,
+        })
+    }
+}
+
+/// What [`write`] puts into a folder.
+pub struct Contents<'a> {
+    /// All weights of the model.
+    pub tensors: &'a NamedTensors,
+    /// Its sizes.
+    pub config: &'a ModelConfig,
+    /// Its words.
+    pub vocabulary: &'a Vocabulary,
+    /// The text of the model card.
+    pub model_card: &'a str,
+    /// Kind of the floating-point weights on disk.
+    pub kind: Kind,
+}
+
+/// Writes a model folder: beside its place first, then renamed, so that it is never half there.
+///
+/// An existing folder at `folder` is replaced.
+pub fn write(folder: &Path, contents: &Contents) -> Result<(), PackageError> {
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| PackageError::Io { path, source }
+    };
+    fs::create_dir_all(parent).map_err(io(parent))?;
+    let beside = tempfile::Builder::new()
+        .prefix(".model-")
+        .tempdir_in(parent)
+        .map_err(io(parent))?;
+
+    let tensors: Vec<_> = contents
+        .tensors
+        .iter()
+        .map(|(name, tensor)| (name, on_disk(tensor, contents.kind)))
+        .collect();
+    tch::Tensor::write_safetensors(&tensors, beside.path().join(WEIGHTS))?;
+    let config = serde_json::to_vec_pretty(contents.config);
+    let vocabulary = contents.vocabulary.to_json();
+    for (name, bytes) in [
+        (CONFIG, config),
+        (VOCABULARY, vocabulary),
+        (MODEL_CARD, Ok(contents.model_card.as_bytes().to_vec())),
+    ] {
+        let path = beside.path().join(name);
+        let bytes = bytes.map_err(|error| PackageError::Config {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
+        fs::write(&path, bytes).map_err(io(&path))?;
+    }
+    for name in [WEIGHTS, CONFIG, VOCABULARY, MODEL_CARD] {
+        let path = beside.path().join(name);
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(io(&path))?;
+    }
+    replace(folder, beside).map_err(io(folder))
+}
+
+/// Puts the finished folder in its place; an old one steps aside first and goes last.
+fn replace(folder: &Path, beside: tempfile::TempDir) -> io::Result<()> {
+    let aside = beside.path().with_extension("old");
+    if folder.exists() {
+        fs::rename(folder, &aside)?;
+    }
+    set_readable(beside.path())?;
+    fs::rename(beside.keep(), folder)?;
+    if aside.exists() {
+        fs::remove_dir_all(aside)?;
+    }
+    Ok(())
+}
+
+/// Temporary folders are private; a model folder is as readable as any other.
+fn set_readable(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+}
+
+fn on_disk(tensor: &tch::Tensor, kind: Kind) -> tch::Tensor {
+    let tensor = tensor.to_device(Device::Cpu).contiguous();
+    if tensor.kind() == Kind::Float {
+        tensor.to_kind(kind)
+    } else {
+        tensor
+    }
+}
+
+fn read_config(path: &Path) -> Result<ModelConfig, PackageError> {
+    let bytes = fs::read(path).map_err(|source| PackageError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| PackageError::Config {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// The vocabulary must have a word for each of the model's outputs.
+pub fn check_vocabulary(vocabulary: &Vocabulary, config: &ModelConfig) -> Result<(), PackageError> {
+    match vocabulary.len() as i64 == config.vocab_size {
+        true => Ok(()),
+        false => Err(PackageError::VocabularySize {
+            words: vocabulary.len(),
+            vocab_size: config.vocab_size,
+        }),
+    }
+}
+
+fn revision(folder: &Path) -> Result<String, PackageError> {
+    let mut hash = Sha256::new();
+    for name in [CONFIG, VOCABULARY, WEIGHTS] {
+        let path = folder.join(name);
+        let copied = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hash));
+        copied.map_err(|source| PackageError::Io { path, source })?;
+    }
+    Ok(format!("{:x}", hash.finalize()))
+}

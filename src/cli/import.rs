@@ -1,0 +1,94 @@
+//! `expansionnet import`: a model folder of the original's checkpoint.
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::ProgressBar;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use trainer::checkpoint::{ImportOptions, ImportReport, import};
+
+/// Make a model folder of the original's checkpoint
+///
+/// Reads PyTorch's .pth (never executing it) or safetensors, and writes model.safetensors, config.json,
+/// vocab.json and MODEL_CARD.md. Nothing is written unless every weight has found its place.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Import {
+    /// Weights: the original's .pth, or safetensors of the same names
+    #[arg(long, value_name = "FILE")]
+    checkpoint: PathBuf,
+
+    /// Words: vocab.json, or the original's tokens pickle [default: vocab.json beside the checkpoint]
+    #[arg(long, value_name = "FILE")]
+    vocabulary: Option<PathBuf>,
+
+    /// Sizes that the weights do not tell: a JSON file with any fields of config.json
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Backbone weights, where the checkpoint holds the body alone
+    #[arg(long, value_name = "FILE")]
+    backbone: Option<PathBuf>,
+
+    /// The model folder to make
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+
+    /// Replace the folder if it exists
+    #[arg(long)]
+    force: bool,
+
+    /// Keep the weights in float32; float16, half the size, otherwise
+    #[arg(long)]
+    float32: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  expansionnet import --checkpoint rf_model.pth --vocabulary demo_coco_tokens.pickle --output models/coco
+  expansionnet import --checkpoint body.pth --backbone efficientnet.safetensors --vocabulary vocab.pickle \\
+                      --config config.json --output models/mine
+  expansionnet serve                                with EXPANSIONNET_MODEL__PATH=models/coco";
+
+impl Import {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let options = ImportOptions {
+            checkpoint: self.checkpoint,
+            vocabulary: self.vocabulary,
+            config: self.config,
+            backbone: self.backbone,
+            output: self.output,
+            force: self.force,
+            float32: self.float32,
+        };
+        let spinner =
+            ProgressBar::new_spinner().with_message("reading, checking and writing the weights");
+        spinner.enable_steady_tick(Duration::from_millis(100));
+        let report = import(&options)
+            .with_context(|| format!("{} was not imported", options.checkpoint.display()))?;
+        spinner.finish_and_clear();
+        print_report(&options, &report);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn print_report(options: &ImportOptions, report: &ImportReport) {
+    println!(
+        "{}: {} weights, {} words, backbone {}",
+        options.output.display(),
+        report.parameters,
+        report.config.vocab_size,
+        report.config.backbone.name()
+    );
+    println!(
+        "largest rounding of a weight: {:.1e}",
+        report.largest_rounding
+    );
+    if !report.unused.is_empty() {
+        println!(
+            "left out, as the model computes or does not need them: {}",
+            report.unused.join(", ")
+        );
+    }
+}

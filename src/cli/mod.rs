@@ -1,0 +1,103 @@
+//! The command line: one file a command.
+
+mod caption;
+mod completions;
+mod import;
+mod serve;
+
+use crate::captioning::QueueSettings;
+use crate::config::CaptioningConfig;
+use clap::{Parser, Subcommand};
+use serde::de::DeserializeOwned;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as ChoiceError;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+/// Captions for photos, by ExpansionNet v2.
+///
+/// Settings come from config.toml, EXPANSIONNET_<SECTION>__<KEY> variables and the options below, the
+/// later ones winning. RUST_LOG sets how much is logged to standard error, e.g. RUST_LOG=debug.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  expansionnet serve                              the page on http://127.0.0.1:8080
+  expansionnet serve --address 0.0.0.0:80         for the whole network
+  expansionnet caption photo.jpg                  a caption, without a server
+  expansionnet caption --json *.jpg > out.jsonl   many, for programs
+  expansionnet completions bash > /etc/bash_completion.d/expansionnet";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Caption(caption::CaptionPhotos),
+    Import(import::Import),
+    Completions(completions::Completions),
+}
+
+impl Cli {
+    /// Runs the command; its exit code is the program's.
+    ///
+    /// # Errors
+    /// What kept the command from doing its work, for a person to read.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Caption(caption) => caption.run(),
+            Command::Import(import) => import.run(),
+            Command::Completions(completions) => completions.run(),
+        }
+    }
+}
+
+/// Logs to standard error, by RUST_LOG or from this level on.
+fn start_logging(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+/// How the queue behaves, by the settings.
+fn queue_settings(captioning: &CaptioningConfig) -> QueueSettings {
+    QueueSettings {
+        capacity: captioning.queue_capacity,
+        max_batch_size: captioning.max_batch_size,
+        timeout: Duration::from_secs(captioning.request_timeout_seconds),
+    }
+}
+
+/// Reads one of the choices of a setting, e.g. `cpu`; the error lists them.
+fn choice<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let deserializer = text.into_deserializer();
+    T::deserialize(deserializer).map_err(|error: ChoiceError| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use trainer::device::PrecisionChoice;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn choices_are_those_of_the_settings() {
+        assert_eq!(choice("bfloat16"), Ok(PrecisionChoice::Bfloat16));
+        let error = choice::<PrecisionChoice>("float8").expect_err("no such format");
+        assert!(error.contains("float32"), "{error}");
+    }
+}

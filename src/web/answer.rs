@@ -1,0 +1,174 @@
+//! One photo's walk: hash, store, intake, model, store, answer.
+
+use super::AppState;
+use super::options::{CheckedOptions, RequestedOptions};
+use super::problem::Problem;
+use crate::captioning::Captioned;
+use crate::store::{
+    Candidate, NewCaption, NewImage, SearchKey, StoreError, StoredCaption, Timings, clean_copy,
+};
+use axum::body::Bytes;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use trainer::captioner::ModelInfo;
+
+/// A caption, as the API gives it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Answer {
+    pub id: String,
+    pub caption: String,
+    /// Mean log-probability per token: no accuracy.
+    pub score: f64,
+    /// Best first; the first is `caption`.
+    pub candidates: Vec<Candidate>,
+    pub model: AnswerModel,
+    pub image: AnswerImage,
+    /// Milliseconds, one decimal; of a stored answer, those of its making.
+    pub timings_ms: Timings,
+    /// True when it was answered from the store.
+    pub cached: bool,
+    pub created_at: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct AnswerModel {
+    pub id: String,
+    pub revision: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct AnswerImage {
+    pub id: String,
+    pub width: u32,
+    pub height: u32,
+    /// Of the bytes as uploaded.
+    pub sha256: String,
+}
+
+impl Answer {
+    pub(super) fn new(stored: StoredCaption, cached: bool) -> Answer {
+        Answer {
+            id: stored.id,
+            caption: stored.caption,
+            score: stored.score,
+            candidates: stored.candidates,
+            model: AnswerModel {
+                id: stored.model_id,
+                revision: stored.model_revision,
+            },
+            image: AnswerImage {
+                id: stored.image_id,
+                width: stored.width,
+                height: stored.height,
+                sha256: stored.sha256,
+            },
+            timings_ms: stored.timings,
+            cached,
+            created_at: stored.created_at,
+        }
+    }
+
+    /// Only so many candidates.
+    fn with_candidates(mut self, candidates: usize) -> Answer {
+        self.candidates.truncate(candidates);
+        self
+    }
+}
+
+/// Captions a photo, or finds what the same photo, model and search gave before.
+///
+/// What is answered is in the store: a kill afterwards does not lose it.
+pub(super) async fn answer(
+    state: &AppState,
+    photo: Bytes,
+    options: RequestedOptions,
+) -> Result<Answer, Problem> {
+    let loaded = state.captions.loaded()?;
+    let options = options.check(&state.config.captioning, loaded.info.max_length)?;
+    let sha256 = hash(photo.clone()).await?;
+    let key = search_key(&loaded.info, &options);
+    if let Some(stored) = state.store.find_caption(&sha256, &key).await? {
+        return Ok(Answer::new(stored, true).with_candidates(options.candidates));
+    }
+    let side = state.config.storage.thumbnail_side;
+    let make_copy = move |bytes: &[u8], decoded: &_| clean_copy(bytes, decoded, side);
+    let taken_in = state
+        .intake
+        .read(photo, Arc::clone(&loaded.prepare), make_copy)
+        .await?;
+    let image = NewImage {
+        sha256,
+        media_type: taken_in.made.media_type,
+        width: taken_in.width,
+        height: taken_in.height,
+        bytes: taken_in.made.bytes.len() as u64,
+    };
+    // The files are written while the photo waits for the model.
+    let (kept, captioned) = tokio::join!(
+        keep_files(state, &image.sha256, taken_in.made),
+        state.captions.caption(taken_in.prepared, options.search),
+    );
+    let captioned = captioned?;
+    kept?;
+    let caption = new_caption(&loaded.info, key, captioned, taken_in.decode_ms);
+    let stored = state.store.add_caption(&image, &caption).await?;
+    Ok(Answer::new(stored, false).with_candidates(options.candidates))
+}
+
+/// SHA-256 of the upload, in hexadecimal: tens of milliseconds for a large one, so off the async threads.
+async fn hash(photo: Bytes) -> Result<String, Problem> {
+    let hashing = tokio::task::spawn_blocking(move || {
+        let hash = Sha256::digest(&photo);
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    });
+    hashing.await.map_err(|died| Problem::internal(&died))
+}
+
+fn search_key(model: &ModelInfo, options: &CheckedOptions) -> SearchKey {
+    SearchKey {
+        model_revision: model.revision.clone(),
+        precision: model.precision.clone(),
+        beam_size: options.search.beam_size,
+        max_length: options.search.max_length,
+    }
+}
+
+async fn keep_files(
+    state: &AppState,
+    sha256: &str,
+    copy: crate::store::CleanCopy,
+) -> Result<(), StoreError> {
+    if state.store.has_image(sha256).await? {
+        return Ok(());
+    }
+    state.store.keep_files(sha256, copy).await
+}
+
+fn new_caption(
+    model: &ModelInfo,
+    key: SearchKey,
+    captioned: Captioned,
+    decode_ms: f64,
+) -> NewCaption {
+    let candidates = captioned.captions.into_iter().map(|found| Candidate {
+        caption: found.caption,
+        score: found.score,
+    });
+    NewCaption {
+        model_id: model.id.clone(),
+        key,
+        candidates: candidates.collect(),
+        timings: Timings {
+            decode: tenths(decode_ms),
+            queue: tenths(captioned.queue_ms),
+            encode: tenths(captioned.encode_ms),
+            search: tenths(captioned.search_ms),
+        },
+    }
+}
+
+/// One decimal is what a clock on a busy machine is good for.
+fn tenths(milliseconds: f64) -> f64 {
+    (milliseconds * 10.0).round() / 10.0
+}

@@ -1,0 +1,80 @@
+//! Style sheets, scripts and icons, compiled into the program.
+
+use super::problem::Problem;
+use axum::extract::{Path, RawQuery};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rust_embed::{EmbeddedFile, RustEmbed};
+use sha2::{Digest, Sha256};
+use std::sync::LazyLock;
+
+#[derive(RustEmbed)]
+#[folder = "static/"]
+struct Static;
+
+/// The program's version and a mark of the embedded files: pages link `app.css?v=…`, so that a browser
+/// keeps files for good and still sees changed ones at once.
+pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let mut names: Vec<_> = Static::iter().collect();
+    names.sort();
+    let mut hash = Sha256::new();
+    for file in names.iter().filter_map(|name| Static::get(name)) {
+        hash.update(file.metadata.sha256_hash());
+    }
+    let mark = hash.finalize();
+    format!(
+        "{}-{:02x}{:02x}{:02x}{:02x}",
+        env!("CARGO_PKG_VERSION"),
+        mark[0],
+        mark[1],
+        mark[2],
+        mark[3]
+    )
+});
+
+/// `GET /static/{path}`
+pub(super) async fn file(
+    Path(path): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let file = Static::get(&path);
+    let file = file.ok_or_else(|| Problem::not_found("There is no such file."))?;
+    let current = query.is_some_and(|query| query.strip_prefix("v=") == Some(VERSION.as_str()));
+    let cache = if current { FOREVER } else { "no-cache" };
+    let tag = entity_tag(&file);
+    let caching = [
+        (header::CACHE_CONTROL, cache.to_owned()),
+        (header::ETAG, tag.clone()),
+    ];
+    if matches_tag(&headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
+    }
+    let media_type = file.metadata.mimetype().to_owned();
+    Ok((caching, [(header::CONTENT_TYPE, media_type)], file.data).into_response())
+}
+
+/// For addresses whose content never changes.
+pub(super) const FOREVER: &str = "public, max-age=31536000, immutable";
+
+/// True when the client already has the version with this tag.
+pub(super) fn matches_tag(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut known = known
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|tags| tags.split(','));
+    known.any(|known| {
+        let known = known.trim();
+        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
+    })
+}
+
+/// Weak, since the same file may go out compressed or not.
+fn entity_tag(file: &EmbeddedFile) -> String {
+    let hash = file.metadata.sha256_hash();
+    let digits: String = hash[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("\"{digits}\"")
+}

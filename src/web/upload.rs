@@ -1,0 +1,228 @@
+//! Photos and options out of a request body: multipart form, raw image, or JSON with base64.
+
+use super::options::RequestedOptions;
+use super::problem::Problem;
+use crate::config::ServerConfig;
+use axum::body::Bytes;
+use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Query, Request};
+use axum::http::{StatusCode, header};
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+use std::error::Error;
+
+/// What a client sent.
+#[derive(Debug)]
+pub(super) struct Upload {
+    /// At least one.
+    pub photos: Vec<Bytes>,
+    /// For all of them.
+    pub options: RequestedOptions,
+}
+
+/// Receives a whole upload in bounded time. Options in the query string hold unless the body has its own.
+pub(super) async fn receive(request: Request, limits: &ServerConfig) -> Result<Upload, Problem> {
+    let upload = tokio::time::timeout(limits.upload_timeout(), read(request, limits)).await;
+    let upload = upload.map_err(|_| {
+        let status = StatusCode::REQUEST_TIMEOUT;
+        Problem::new(
+            status,
+            "upload-timed-out",
+            "The upload took too long",
+            "the photo did not arrive in time: try again",
+        )
+    })??;
+    if upload.photos.is_empty() {
+        return Err(Problem::malformed(NO_PHOTO));
+    }
+    Ok(upload)
+}
+
+const NO_PHOTO: &str = "there is no photo in the request: choose one, or send it as the multipart field \
+     `image`, as a body of type image/*, or as base64 in the JSON field `image`";
+
+async fn read(request: Request, limits: &ServerConfig) -> Result<Upload, Problem> {
+    let mut options = RequestedOptions::default();
+    let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
+    for (name, value) in query.map_err(Problem::malformed)?.0 {
+        options.set(&name, &value)?;
+    }
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    let content_type = content_type.map_or(Ok("application/octet-stream"), |value| value.to_str());
+    let content_type = content_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    match content_type.trim().to_ascii_lowercase().as_str() {
+        "multipart/form-data" => read_form(request, options, limits).await,
+        "application/json" => read_json(&whole_body(request).await?, options),
+        "application/octet-stream" => read_raw(request, options).await,
+        image if image.starts_with("image/") => read_raw(request, options).await,
+        _ => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "Unsupported media type",
+            "send a photo as multipart/form-data, image/*, application/octet-stream or application/json",
+        )),
+    }
+}
+
+/// A multipart form: any number of `image` parts, and options by their names, in any order.
+async fn read_form(
+    request: Request,
+    mut options: RequestedOptions,
+    limits: &ServerConfig,
+) -> Result<Upload, Problem> {
+    let form = Multipart::from_request(request, &()).await;
+    let mut form = form.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let mut photos = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(broken_form)? {
+        let name = field.name().unwrap_or_default().to_owned();
+        if name != "image" {
+            options.set(&name, &field.text().await.map_err(broken_form)?)?;
+            continue;
+        }
+        if photos.len() == limits.max_images_per_request {
+            let most = limits.max_images_per_request;
+            let detail = format!(
+                "one request may carry at most {most} photos: send the rest in another one"
+            );
+            let status = StatusCode::BAD_REQUEST;
+            return Err(Problem::new(
+                status,
+                "too-many-photos",
+                "Too many photos at once",
+                detail,
+            ));
+        }
+        photos.extend(chosen_photo(field).await?);
+    }
+    Ok(Upload { photos, options })
+}
+
+/// The content of a file input; `None` for an input where nothing was chosen, which browsers send too.
+async fn chosen_photo(field: Field<'_>) -> Result<Option<Bytes>, Problem> {
+    let unnamed = field.file_name().is_some_and(str::is_empty);
+    let bytes = field.bytes().await.map_err(broken_form)?;
+    Ok((!(unnamed && bytes.is_empty())).then_some(bytes))
+}
+
+async fn read_raw(request: Request, options: RequestedOptions) -> Result<Upload, Problem> {
+    let body = whole_body(request).await?;
+    Ok(Upload {
+        photos: vec![body],
+        options,
+    })
+}
+
+/// A JSON body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonUpload {
+    /// Base64, or a data URL.
+    image: String,
+    beam_size: Option<usize>,
+    max_length: Option<usize>,
+    candidates: Option<usize>,
+}
+
+fn read_json(body: &[u8], query: RequestedOptions) -> Result<Upload, Problem> {
+    let upload: JsonUpload = serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            Problem::invalid_option(error)
+        } else {
+            Problem::malformed(format!("the body is not valid JSON: {error}"))
+        }
+    })?;
+    Ok(Upload {
+        photos: vec![decode_base64(&upload.image)?],
+        options: RequestedOptions {
+            beam_size: upload.beam_size.or(query.beam_size),
+            max_length: upload.max_length.or(query.max_length),
+            candidates: upload.candidates.or(query.candidates),
+        },
+    })
+}
+
+/// Standard alphabet, with or without padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Decodes base64 or a base64 data URL; line breaks, which many tools put in, are skipped.
+fn decode_base64(image: &str) -> Result<Bytes, Problem> {
+    let text = match image.strip_prefix("data:") {
+        None => image,
+        Some(url) => {
+            let (kind, text) = url.split_once(',').unwrap_or((url, ""));
+            if !kind.ends_with(";base64") {
+                return Err(Problem::malformed("the data URL in `image` is not base64"));
+            }
+            text
+        }
+    };
+    let decoded = if text.contains(|character: char| character.is_ascii_whitespace()) {
+        BASE64.decode(text.split_ascii_whitespace().collect::<String>())
+    } else {
+        BASE64.decode(text)
+    };
+    let bytes = decoded.map_err(|error| {
+        Problem::malformed(format!("`image` is neither base64 nor a data URL: {error}"))
+    })?;
+    Ok(bytes.into())
+}
+
+async fn whole_body(request: Request) -> Result<Bytes, Problem> {
+    let body = Bytes::from_request(request, &()).await;
+    body.map_err(|rejection: BytesRejection| broken_body(rejection.status(), &rejection))
+}
+
+fn broken_form(error: MultipartError) -> Problem {
+    broken_body(error.status(), &error)
+}
+
+fn broken_body(status: StatusCode, error: &dyn Error) -> Problem {
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        Problem::too_large(
+            "the request is larger than the server accepts: send fewer or smaller photos",
+        )
+    } else {
+        Problem::malformed(format!("the body cannot be read: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(image: &str) -> Result<Vec<u8>, String> {
+        decode_base64(image)
+            .map(Vec::from)
+            .map_err(|problem| problem.detail)
+    }
+
+    #[test]
+    fn base64_may_be_padded_or_not_broken_into_lines_or_in_a_data_url() {
+        for image in [
+            "aGk=",
+            "aGk",
+            "aG\nk=\n",
+            "data:image/png;base64,aGk=",
+            "data:;base64,aGk",
+        ] {
+            assert_eq!(decoded(image), Ok(b"hi".to_vec()), "{image}");
+        }
+    }
+
+    #[test]
+    fn other_text_is_refused() {
+        assert!(decoded("https://example.com/a.jpg").is_err());
+        let not_base64 = "The data URL in `image` is not base64.".to_owned();
+        assert_eq!(decoded("data:image/svg+xml,<svg/>"), Err(not_base64));
+    }
+}

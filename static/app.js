@@ -1,0 +1,34 @@
+// The start page's entry: wires the ways in (choose, drop, paste) to the upload queue.
+
+import { enableCopyButtons } from "./clipboard.js";
+import { watchArrivals } from "./intake.js";
+import { captionOptions } from "./options.js";
+import { keepTimesFresh } from "./relative-time.js";
+import { ResultList } from "./results.js";
+import { UploadQueue } from "./upload.js";
+
+const UPLOADS_AT_A_TIME = 2;
+
+const form = document.getElementById("upload");
+const settings = {
+  api: form.dataset.api,
+  maxBytes: Number(form.dataset.maxUploadBytes),
+  maxBytesText: form.dataset.maxUploadText,
+};
+
+const announcer = document.getElementById("announcer");
+const announce = (message) => {
+  announcer.textContent = message;
+};
+
+const options = captionOptions(form);
+const queue = new UploadQueue(UPLOADS_AT_A_TIME);
+const results = new ResultList({ settings, options, queue, announce });
+
+watchArrivals(form, {
+  onPhotos: (photos) => results.add(photos),
+  // A dropped folder arrives without its contents.
+  onFolder: () => results.addRefused("Folder", "A folder cannot be dropped. Open it, select its photos and drop those."),
+});
+enableCopyButtons(document, announce);
+keepTimesFresh(document);

@@ -1,0 +1,172 @@
+//! Chromium without a window, driven through ChromeDriver.
+
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail};
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const HOW_TO_INSTALL: &str = "this test needs Chromium and ChromeDriver; install them with: apt-get install chromium chromium-driver";
+
+/// One browser session with a profile of its own.
+pub struct Browser {
+    /// What pages are driven with.
+    pub client: Client,
+    driver: Driver,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts ChromeDriver on a free port and Chromium through it.
+    pub async fn start() -> Result<Self> {
+        let driver = Driver::start()?;
+        let profile = tempfile::tempdir()?;
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities(profile.path()))
+            .connect(&driver.url)
+            .await
+            .context(HOW_TO_INSTALL)?;
+        Ok(Self {
+            client,
+            driver,
+            _profile: profile,
+        })
+    }
+
+    /// Everything that the console holds since the last call and that is worse than a warning:
+    /// script errors, failed requests, violations of the content security policy.
+    pub async fn complaints(&self) -> Result<Vec<String>> {
+        let log = self.command("se/log", json!({ "type": "browser" })).await?;
+        let entries = log
+            .as_array()
+            .with_context(|| format!("no console log in {log}"))?;
+        Ok(entries
+            .iter()
+            .filter(|entry| entry["level"] == "SEVERE")
+            .map(|entry| entry["message"].to_string())
+            .collect())
+    }
+
+    /// The text on the clipboard.
+    pub async fn clipboard(&self) -> Result<String> {
+        let permission = json!({ "descriptor": { "name": "clipboard-read" }, "state": "granted" });
+        self.command("permissions", permission).await?;
+        let read = "const done = arguments[0]; \
+                    navigator.clipboard.readText().then(done, (error) => done({ error: String(error) }));";
+        let text = self.client.execute_async(read, vec![]).await?;
+        text.as_str()
+            .map(str::to_owned)
+            .with_context(|| format!("cannot read the clipboard: {text}"))
+    }
+
+    /// Writes what the page looks like into the build's folder for temporary files.
+    pub async fn keep_screenshot(&self, name: &str) -> Result<()> {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&path, self.client.screenshot().await?)?;
+        eprintln!("the page as it was: {}", path.display());
+        Ok(())
+    }
+
+    /// Ends Chromium; ChromeDriver is killed when dropped.
+    pub async fn close(self) -> Result<()> {
+        Ok(self.client.clone().close().await?)
+    }
+
+    /// A ChromeDriver command that the WebDriver client does not know.
+    async fn command(&self, path: &str, body: Value) -> Result<Value> {
+        let session = self
+            .client
+            .session_id()
+            .await?
+            .context("the session has ended")?;
+        let url = format!("{}/session/{session}/{path}", self.driver.url);
+        let answer: Value = reqwest::Client::new()
+            .post(url)
+            .json(&body)
+            .send()
+            .await?
+            .json()
+            .await?;
+        if answer["value"]["error"].is_string() {
+            bail!("ChromeDriver refused {path}: {answer}");
+        }
+        Ok(answer["value"].clone())
+    }
+}
+
+fn capabilities(profile: &Path) -> Capabilities {
+    let options = json!({
+        "args": [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1280,900",
+            format!("--user-data-dir={}", profile.display()),
+        ]
+    });
+    Capabilities::from_iter([
+        ("goog:chromeOptions".to_owned(), options),
+        ("goog:loggingPrefs".to_owned(), json!({ "browser": "ALL" })),
+    ])
+}
+
+/// A running ChromeDriver, killed when dropped.
+struct Driver {
+    process: Child,
+    url: String,
+}
+
+impl Driver {
+    fn start() -> Result<Self> {
+        let process = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| match error.kind() {
+                ErrorKind::NotFound => anyhow!(HOW_TO_INSTALL),
+                _ => anyhow!(error).context("cannot start chromedriver"),
+            })?;
+        let mut driver = Self {
+            process,
+            url: String::new(),
+        };
+        let stdout = driver
+            .process
+            .stdout
+            .take()
+            .context("chromedriver has no standard output")?;
+        let port = announced_port(BufReader::new(stdout)).context(HOW_TO_INSTALL)?;
+        driver.url = format!("http://127.0.0.1:{port}");
+        Ok(driver)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Fails only if the process is gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The port in "ChromeDriver was started successfully on port 41967."
+fn announced_port(stdout: impl BufRead) -> Result<u16> {
+    for line in stdout.lines() {
+        let line = line?;
+        if let Some((_, port)) = line.split_once("started successfully on port ") {
+            return Ok(port.trim_end_matches('.').parse()?);
+        }
+    }
+    bail!("chromedriver ended before it said its port")
+}

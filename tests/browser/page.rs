@@ -1,0 +1,155 @@
+//! The start page as a person meets it: files go in, cards come out.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fantoccini::elements::Element;
+use fantoccini::{Client, Locator};
+use serde_json::{Value, json};
+
+use crate::chromium::Browser;
+
+/// Generous: a busy machine captions slowly.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// Drops a file as the desktop would: the page sees a drag over it and a drop with the file.
+const DROP_SCRIPT: &str = r"
+    const [name, type, base64] = arguments;
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], name, { type }));
+    for (const step of ['dragenter', 'dragover', 'drop']) {
+        const event = new DragEvent(step, { bubbles: true, cancelable: true, dataTransfer });
+        document.querySelector('main').dispatchEvent(event);
+    }";
+
+/// Answers with an image's own width once it has loaded, or 0 if it cannot be loaded.
+const LOADED_WIDTH_SCRIPT: &str = r"
+    const [image, done] = arguments;
+    const answer = () => done(image.naturalWidth);
+    image.scrollIntoView();
+    if (image.complete) answer();
+    image.addEventListener('load', answer);
+    image.addEventListener('error', answer);";
+
+/// Where a photo's card stands, as its `data-state` says.
+pub enum State {
+    /// Captioned.
+    Done,
+    /// Refused.
+    Failed,
+}
+
+/// The start page, open in the browser.
+pub struct Page {
+    client: Client,
+}
+
+impl Page {
+    /// Opens the start page of the server at `url`.
+    pub async fn open(browser: &Browser, url: &str) -> Result<Self> {
+        let client = browser.client.clone();
+        client.goto(url).await?;
+        Ok(Self { client })
+    }
+
+    /// Drops a file on the page.
+    pub async fn drop_file(&self, name: &str, media_type: &str, bytes: &[u8]) -> Result<()> {
+        let arguments = vec![
+            json!(name),
+            json!(media_type),
+            json!(STANDARD.encode(bytes)),
+        ];
+        self.client.execute(DROP_SCRIPT, arguments).await?;
+        Ok(())
+    }
+
+    /// Chooses a file as in the browser's file dialog.
+    pub async fn choose_file(&self, path: &Path) -> Result<()> {
+        let path = path.to_str().context("a path that is not UTF-8")?;
+        Ok(self
+            .client
+            .find(Locator::Css("#photos"))
+            .await?
+            .send_keys(path)
+            .await?)
+    }
+
+    /// The card of the photo called `name`, once it is in `state`.
+    pub async fn wait_for_card(&self, name: &str, state: State) -> Result<Card> {
+        let state = match state {
+            State::Done => "done",
+            State::Failed => "failed",
+        };
+        self.wait_for(&format!(
+            ".result[data-state='{state}']:has(.file-name[title='{name}'])"
+        ))
+        .await
+    }
+
+    /// The card of a stored caption in the list of recent ones.
+    pub async fn recent_card(&self, caption_id: &str) -> Result<Card> {
+        self.wait_for(&format!(".recent-card[data-caption-id='{caption_id}']"))
+            .await
+    }
+
+    /// The first element that the selector matches, as soon as there is one.
+    pub async fn wait_for(&self, selector: &str) -> Result<Card> {
+        let element = self
+            .client
+            .wait()
+            .at_most(ANSWER_LIMIT)
+            .for_element(Locator::Css(selector))
+            .await;
+        Ok(Card(
+            element.with_context(|| format!("waited for {selector}"))?,
+        ))
+    }
+
+    /// The width in pixels of the image itself, not of its box; 0 if it could not be loaded.
+    pub async fn loaded_width(&self, card: &Card, selector: &str) -> Result<u64> {
+        let image = serde_json::to_value(card.find(selector).await?)?;
+        let width: Value = self
+            .client
+            .execute_async(LOADED_WIDTH_SCRIPT, vec![image])
+            .await?;
+        width.as_u64().with_context(|| format!("no width: {width}"))
+    }
+}
+
+/// A part of the page, mostly the card of one photo.
+pub struct Card(Element);
+
+impl Card {
+    /// The visible text of the first element inside that the selector matches.
+    pub async fn text_of(&self, selector: &str) -> Result<String> {
+        Ok(self.find(selector).await?.text().await?)
+    }
+
+    /// The visible texts of all elements inside that the selector matches, in page order.
+    pub async fn texts_of(&self, selector: &str) -> Result<Vec<String>> {
+        let mut texts = Vec::new();
+        for element in self.0.find_all(Locator::Css(selector)).await? {
+            texts.push(element.text().await?);
+        }
+        Ok(texts)
+    }
+
+    /// Whether the element can be seen.
+    pub async fn shows(&self, selector: &str) -> Result<bool> {
+        Ok(self.find(selector).await?.is_displayed().await?)
+    }
+
+    /// Clicks the element with the mouse.
+    pub async fn click(&self, selector: &str) -> Result<()> {
+        Ok(self.find(selector).await?.click().await?)
+    }
+
+    async fn find(&self, selector: &str) -> Result<Element> {
+        let element = self.0.find(Locator::Css(selector)).await;
+        element.with_context(|| format!("looked for {selector}"))
+    }
+}

@@ -1,0 +1,174 @@
+//! A model that says how large the picture is, can be held in mid-work, and fails on pictures of certain widths.
+
+use expansionnet::captioning::{CaptionService, Model, Prepare, QueueSettings};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+use trainer::captioner::{Caption, InferenceError, ModelInfo, PreparedImage, SearchOptions};
+
+/// Pictures of this width make the model panic.
+pub const PANICS: u32 = 13;
+/// Pictures of this width make the model return an error.
+pub const FAILS: u32 = 14;
+/// Pictures of this width get a caption full of markup.
+pub const MARKUP: u32 = 15;
+/// The longest caption of the fake model.
+pub const MAX_LENGTH: usize = 20;
+
+/// The fake.
+pub struct FakeModel {
+    info: ModelInfo,
+    gate: Option<Gate>,
+    /// Set when the model is dropped.
+    dropped: Arc<AtomicBool>,
+}
+
+/// Stops each batch until it is let through.
+struct Gate {
+    entered: Sender<usize>,
+    go: Receiver<()>,
+}
+
+/// The other side of a [`Gate`]. Dropping it opens the gate for good.
+pub struct Keeper {
+    entered: Receiver<usize>,
+    go: Sender<()>,
+}
+
+impl Keeper {
+    /// Waits until a batch is in the model's hands; gives its size.
+    pub fn entered(&self) -> usize {
+        self.entered
+            .recv_timeout(Duration::from_secs(20))
+            .expect("the model gets a batch")
+    }
+
+    /// Lets a batch through.
+    pub fn let_through(&self) {
+        self.go.send(()).expect("the model is there");
+    }
+
+    /// Opens the gate for good and gives the sizes of the batches that nobody asked about.
+    pub fn open(self) -> Receiver<usize> {
+        self.entered
+    }
+}
+
+impl FakeModel {
+    /// A model that works at once.
+    pub fn new() -> FakeModel {
+        FakeModel::with_gate(None)
+    }
+
+    /// A model that stops at each batch.
+    pub fn gated() -> (FakeModel, Keeper) {
+        let (tell, entered) = channel();
+        let (go, wait) = channel();
+        let gate = Gate {
+            entered: tell,
+            go: wait,
+        };
+        (FakeModel::with_gate(Some(gate)), Keeper { entered, go })
+    }
+
+    fn with_gate(gate: Option<Gate>) -> FakeModel {
+        FakeModel {
+            info: info(),
+            gate,
+            dropped: Arc::default(),
+        }
+    }
+
+    /// Tells whether the model is gone.
+    pub fn dropped(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.dropped)
+    }
+}
+
+impl Drop for FakeModel {
+    fn drop(&mut self) {
+        self.dropped.store(true, Ordering::SeqCst);
+    }
+}
+
+fn info() -> ModelInfo {
+    ModelInfo {
+        id: "fake".to_owned(),
+        revision: "0123456789abcdef".to_owned(),
+        backbone: "none".to_owned(),
+        image_size: 8,
+        vocab_size: 10,
+        parameters: 0,
+        max_length: MAX_LENGTH,
+        device: "cpu".to_owned(),
+        precision: "float32".to_owned(),
+    }
+}
+
+/// The input of a picture of this size.
+pub fn picture(width: u32, height: u32) -> PreparedImage {
+    PreparedImage {
+        planes: vec![width as f32, height as f32],
+    }
+}
+
+impl Model for FakeModel {
+    /// Width and height of each picture.
+    type Encoded = Vec<(u32, u32)>;
+
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn prepare(&self) -> Prepare {
+        Arc::new(|image| Ok(picture(image.width(), image.height())))
+    }
+
+    fn encode(&self, images: &[PreparedImage]) -> Result<Self::Encoded, InferenceError> {
+        if let Some(gate) = &self.gate {
+            gate.entered.send(images.len()).ok();
+            gate.go.recv().ok();
+        }
+        let sizes = images
+            .iter()
+            .map(|image| (image.planes[0] as u32, image.planes[1] as u32));
+        let sizes: Vec<_> = sizes.collect();
+        let has = |width| sizes.iter().any(|size| size.0 == width);
+        assert!(!has(PANICS), "the fake model panics on purpose");
+        if has(FAILS) {
+            return Err(InferenceError("secret internals".to_owned()));
+        }
+        Ok(sizes)
+    }
+
+    fn select(encoded: &Self::Encoded, images: &[usize]) -> Self::Encoded {
+        images.iter().map(|&image| encoded[image]).collect()
+    }
+
+    fn search(
+        &self,
+        encoded: &Self::Encoded,
+        options: &SearchOptions,
+    ) -> Result<Vec<Vec<Caption>>, InferenceError> {
+        let beams = |&(width, height): &(u32, u32)| {
+            let caption = |beam| Caption {
+                caption: match width {
+                    MARKUP => "<script>alert(\"1\")</script> & more.".to_owned(),
+                    _ => format!("A picture of {width} by {height}, wording {beam}."),
+                },
+                score: -0.5 - 0.25 * beam as f64,
+                tokens: vec![1, 4, 2],
+                log_probs: vec![-0.5, -0.5, -0.5],
+            };
+            (0..options.beam_size).map(caption).collect()
+        };
+        Ok(encoded.iter().map(beams).collect())
+    }
+}
+
+/// A service around a model that loads at once.
+pub fn service(model: FakeModel, settings: QueueSettings) -> CaptionService {
+    CaptionService::start(settings, move || Ok::<_, Infallible>(model)).expect("a thread")
+}

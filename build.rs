@@ -5,10 +5,7 @@ fn main() {
     // so that none of them needs LD_LIBRARY_PATH.
     println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
     if let Some(libtorch) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") {
-        println!(
-            "cargo:rustc-link-arg=-Wl,-rpath,{}",
-            libtorch.to_string_lossy()
-        );
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{}", libtorch.to_string_lossy());
     }
     for embedded in ["migrations", "static", "templates", "config.toml"] {
         println!("cargo:rerun-if-changed={embedded}");

@@ -2,11 +2,11 @@
 //!
 //! The committed `config.toml` is the default, so that what one reads there is what one gets.
 
+mod report;
+
 use figment::Figment;
-use figment::error::Kind;
 use figment::providers::{Env, Format, Toml};
 use serde::Deserialize;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trainer::captioner::LoadOptions;
@@ -19,7 +19,7 @@ pub const DEFAULTS: &str = include_str!("../config.toml");
 /// Read from the working directory when it is there and no other file is named.
 const DEFAULT_FILE: &str = "config.toml";
 
-const PREFIX: &str = "EXPANSIONNET_";
+const ENVIRONMENT_PREFIX: &str = "EXPANSIONNET_";
 
 /// Every setting. The keys are explained in `config.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -127,16 +127,16 @@ impl Config {
     /// # Errors
     /// Names every key at fault and where it was set.
     pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+        let file = match file {
+            Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.to_owned())),
+            Some(file) => Some(file),
+            None => Some(Path::new(DEFAULT_FILE)).filter(|file| file.is_file()),
+        };
         let mut settings = Figment::from(Toml::string(DEFAULTS));
         if let Some(file) = file {
-            if !file.is_file() {
-                return Err(ConfigError::NoFile(file.to_owned()));
-            }
             settings = settings.merge(Toml::file_exact(file));
-        } else {
-            settings = settings.merge(Toml::file_exact(DEFAULT_FILE));
         }
-        Config::read(settings.merge(Env::prefixed(PREFIX).split("__")))
+        Config::read(settings.merge(Env::prefixed(ENVIRONMENT_PREFIX).split("__")), file)
     }
 
     /// The settings without any file or environment.
@@ -144,113 +144,49 @@ impl Config {
     /// # Errors
     /// Never for a program that passes its tests: the defaults are compiled in.
     pub fn defaults() -> Result<Config, ConfigError> {
-        Config::read(Figment::from(Toml::string(DEFAULTS)))
+        Config::read(Figment::from(Toml::string(DEFAULTS)), None)
     }
 
-    fn read(settings: Figment) -> Result<Config, ConfigError> {
-        let config: Config = settings
-            .extract()
-            .map_err(|errors| ConfigError::Invalid(describe_all(errors, &settings)))?;
-        let faults = config.faults();
-        if faults.is_empty() {
-            return Ok(config);
-        }
-        let lines = faults
-            .iter()
-            .map(|(key, fault)| format!("{key}: {fault} (set in {})", source_of(key, &settings)));
-        Err(ConfigError::Invalid(lines.collect::<Vec<_>>().join("\n")))
+    fn read(settings: Figment, file: Option<&Path>) -> Result<Config, ConfigError> {
+        let config: Config =
+            settings.extract().map_err(|errors| ConfigError::Invalid(report::describe_all(errors, &settings, file)))?;
+        let describe = |(key, allowed): (&str, &str)| {
+            format!("{key}: must be {allowed} (set in {})", report::source_of(key, &settings))
+        };
+        let faults: Vec<String> = config.faults().map(describe).collect();
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(faults.join("\n"))) }
     }
 
     /// Values that have the right type and still cannot work: key and what would be allowed.
-    fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        let mut check = |key, holds: bool, allowed: &str| {
-            if !holds {
-                faults.push((key, format!("must be {allowed}")));
-            }
-        };
+    fn faults(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let (server, captioning, image) = (&self.server, &self.captioning, &self.image);
-        let port = server
-            .address
-            .rsplit_once(':')
-            .map(|(_, port)| port.parse::<u16>());
-        check(
-            "server.address",
-            matches!(port, Some(Ok(_))),
-            "host:port, e.g. 127.0.0.1:8080",
-        );
-        check(
-            "server.max_upload_bytes",
-            server.max_upload_bytes > 0,
-            ONE_OR_MORE,
-        );
-        check(
-            "server.max_images_per_request",
-            server.max_images_per_request > 0,
-            ONE_OR_MORE,
-        );
-        let uploads = 1..=tokio::sync::Semaphore::MAX_PERMITS;
-        let permits = "a whole number from 1 on, and not absurdly large";
-        check(
-            "server.max_concurrent_uploads",
-            uploads.contains(&server.max_concurrent_uploads),
-            permits,
-        );
-        check(
-            "server.upload_timeout_seconds",
-            server.upload_timeout_seconds > 0,
-            ONE_OR_MORE,
-        );
-        let side = 16..=4096;
-        check(
-            "storage.thumbnail_side",
-            side.contains(&self.storage.thumbnail_side),
-            "from 16 to 4096",
-        );
-        check(
-            "captioning.queue_capacity",
-            uploads.contains(&captioning.queue_capacity),
-            permits,
-        );
-        check(
-            "captioning.max_batch_size",
-            captioning.max_batch_size > 0,
-            ONE_OR_MORE,
-        );
-        check(
-            "captioning.request_timeout_seconds",
-            captioning.request_timeout_seconds > 0,
-            ONE_OR_MORE,
-        );
-        check(
-            "captioning.max_beam_size",
-            captioning.max_beam_size > 0,
-            ONE_OR_MORE,
-        );
+        let port = server.address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        let permits = 1..=tokio::sync::Semaphore::MAX_PERMITS;
+        let thumbnail_side = 16..=4096;
         let beams = 1..=captioning.max_beam_size;
-        check(
-            "captioning.beam_size",
-            beams.contains(&captioning.beam_size),
-            "from 1 to captioning.max_beam_size",
-        );
-        let candidates = 1..=captioning.beam_size;
-        check(
-            "captioning.candidates",
-            candidates.contains(&captioning.candidates),
-            "from 1 to captioning.beam_size",
-        );
-        check("image.max_pixels", image.max_pixels > 0, ONE_OR_MORE);
-        check(
-            "image.max_memory_bytes",
-            image.max_memory_bytes > 0,
-            ONE_OR_MORE,
-        );
-        check(
-            "image.max_concurrent_decodes",
-            uploads.contains(&image.max_concurrent_decodes),
-            permits,
-        );
-        faults
+        [
+            ("server.address", matches!(port, Some(Ok(_))), "host:port, e.g. 127.0.0.1:8080"),
+            ("server.max_upload_bytes", server.max_upload_bytes > 0, ONE_OR_MORE),
+            ("server.max_images_per_request", server.max_images_per_request > 0, ONE_OR_MORE),
+            ("server.max_concurrent_uploads", permits.contains(&server.max_concurrent_uploads), NOT_ABSURD),
+            ("server.upload_timeout_seconds", server.upload_timeout_seconds > 0, ONE_OR_MORE),
+            ("storage.thumbnail_side", thumbnail_side.contains(&self.storage.thumbnail_side), "from 16 to 4096"),
+            ("captioning.queue_capacity", permits.contains(&captioning.queue_capacity), NOT_ABSURD),
+            ("captioning.max_batch_size", captioning.max_batch_size > 0, ONE_OR_MORE),
+            ("captioning.request_timeout_seconds", captioning.request_timeout_seconds > 0, ONE_OR_MORE),
+            ("captioning.max_beam_size", captioning.max_beam_size > 0, ONE_OR_MORE),
+            ("captioning.beam_size", beams.contains(&captioning.beam_size), "from 1 to captioning.max_beam_size"),
+            (
+                "captioning.candidates",
+                (1..=captioning.beam_size).contains(&captioning.candidates),
+                "from 1 to captioning.beam_size",
+            ),
+            ("image.max_pixels", image.max_pixels > 0, ONE_OR_MORE),
+            ("image.max_memory_bytes", image.max_memory_bytes > 0, ONE_OR_MORE),
+            ("image.max_concurrent_decodes", permits.contains(&image.max_concurrent_decodes), NOT_ABSURD),
+        ]
+        .into_iter()
+        .filter_map(|(key, holds, allowed)| (!holds).then_some((key, allowed)))
     }
 
     /// The bounds on one photo, for the decoder.
@@ -282,54 +218,12 @@ impl ServerConfig {
     /// has headers between its parts.
     pub fn max_body_bytes(&self) -> usize {
         const HEADERS: usize = 64 * 1024;
-        (self.max_upload_bytes / 3)
-            .saturating_add(1)
-            .saturating_mul(4)
-            .saturating_add(HEADERS)
+        (self.max_upload_bytes / 3).saturating_add(1).saturating_mul(4).saturating_add(HEADERS)
     }
 }
 
 const ONE_OR_MORE: &str = "1 or more";
-
-/// One line for each error: key, fault, source.
-fn describe_all(errors: figment::Error, settings: &Figment) -> String {
-    let mut text = String::new();
-    for error in errors {
-        let mut path = error.path.clone();
-        if let Kind::UnknownField(field, _) = &error.kind
-            && path.last() != Some(field)
-        {
-            path.push(field.clone());
-        }
-        let key = path.join(".");
-        let separator = if text.is_empty() { "" } else { "\n" };
-        let source = source_of(&key, settings);
-        // Writing to a string does not fail.
-        let _ = match &error.kind {
-            Kind::UnknownField(_, allowed) => write!(
-                text,
-                "{separator}{key}: there is no such setting (set in {source}); there is: {}",
-                allowed.join(", ")
-            ),
-            fault => write!(text, "{separator}{key}: {fault} (set in {source})"),
-        };
-    }
-    text
-}
-
-/// Where a key was set: the environment variable, the file, or the defaults.
-fn source_of(key: &str, settings: &Figment) -> String {
-    let Some(metadata) = settings.find_metadata(key) else {
-        return "no place known".to_owned();
-    };
-    match &metadata.source {
-        Some(figment::Source::File(file)) => file.display().to_string(),
-        _ if metadata.name.contains("environment") => {
-            format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
-        }
-        _ => "the defaults".to_owned(),
-    }
-}
+const NOT_ABSURD: &str = "a whole number from 1 on, and not absurdly large";
 
 #[cfg(test)]
 mod tests;

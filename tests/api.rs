@@ -30,21 +30,12 @@ async fn one_photo_gives_one_answer() {
             { "caption": "A picture of 40 by 30, wording 2.", "score": -1.0 },
         ])
     );
-    assert_eq!(
-        answer["model"],
-        json!({ "id": "fake", "revision": "0123456789abcdef" })
-    );
-    assert_eq!(
-        (&answer["image"]["width"], &answer["image"]["height"]),
-        (&json!(40), &json!(30))
-    );
+    assert_eq!(answer["model"], json!({ "id": "fake", "revision": "0123456789abcdef" }));
+    assert_eq!((&answer["image"]["width"], &answer["image"]["height"]), (&json!(40), &json!(30)));
     assert_eq!(answer["image"]["sha256"].as_str().map(str::len), Some(64));
     for stage in ["decode", "queue", "encode", "search"] {
         let milliseconds = answer["timings_ms"][stage].as_f64().expect("a number");
-        assert!(
-            (milliseconds * 10.0).fract() < 1e-6,
-            "{stage}: one decimal, not {milliseconds}"
-        );
+        assert!((milliseconds * 10.0).fract() < 1e-6, "{stage}: one decimal, not {milliseconds}");
     }
     assert_eq!(answer["cached"], false);
     let created = answer["created_at"].as_str().expect("a time");
@@ -61,42 +52,18 @@ async fn every_kind_of_body_gives_the_same_answer() {
     let app = TestApp::new().await;
     let photo = png(40, 30);
     let base64 = STANDARD.encode(&photo);
-    let raw = app
-        .post(
-            "/api/caption?beam_size=2&candidates=2",
-            "image/png",
-            photo.clone(),
-        )
-        .await;
-    let untyped = app
-        .post(
-            "/api/caption?beam_size=2&candidates=2",
-            "application/octet-stream",
-            photo.clone(),
-        )
-        .await;
+    let raw = app.post("/api/caption?beam_size=2&candidates=2", "image/png", photo.clone()).await;
+    let untyped = app.post("/api/caption?beam_size=2&candidates=2", "application/octet-stream", photo.clone()).await;
     let form = app
         .form(
             "/api/caption",
-            &[
-                Part::Image("photo.jpg", &photo),
-                Part::Text("beam_size", "2"),
-                Part::Text("candidates", "2"),
-            ],
+            &[Part::Image("photo.jpg", &photo), Part::Text("beam_size", "2"), Part::Text("candidates", "2")],
         )
         .await;
     let json_body = json!({ "image": base64, "beam_size": 2, "candidates": 2 });
-    let json = app
-        .post("/api/caption", "application/json", json_body.to_string())
-        .await;
+    let json = app.post("/api/caption", "application/json", json_body.to_string()).await;
     let data_url = json!({ "image": format!("data:image/png;base64,{base64}"), "beam_size": 2 });
-    let data_url = app
-        .post(
-            "/api/caption",
-            "application/json; charset=utf-8",
-            data_url.to_string(),
-        )
-        .await;
+    let data_url = app.post("/api/caption", "application/json; charset=utf-8", data_url.to_string()).await;
     let first = raw.json();
     assert_eq!(first["candidates"].as_array().map(Vec::len), Some(2));
     for other in [untyped, form, json, data_url] {
@@ -116,24 +83,15 @@ async fn the_same_photo_model_and_search_is_answered_from_the_store() {
     let app = TestApp::with(model, |_| ()).await;
     let first = app.caption(png(9, 9)).await.json();
     let again = app.caption(png(9, 9)).await.json();
-    assert_eq!(
-        (&first["cached"], &again["cached"]),
-        (&json!(false), &json!(true))
-    );
+    assert_eq!((&first["cached"], &again["cached"]), (&json!(false), &json!(true)));
     assert_eq!(essence(&again), essence(&first));
     assert_eq!(again["timings_ms"], first["timings_ms"]);
     // The number of candidates is only how many of the stored beams are shown.
-    let one = app
-        .post("/api/caption?candidates=1", "image/png", png(9, 9))
-        .await
-        .json();
+    let one = app.post("/api/caption?candidates=1", "image/png", png(9, 9)).await.json();
     assert_eq!(one["cached"], true);
     assert_eq!(one["candidates"].as_array().map(Vec::len), Some(1));
     // Another search is another caption of the same image.
-    let wide = app
-        .post("/api/caption?beam_size=7", "image/png", png(9, 9))
-        .await
-        .json();
+    let wide = app.post("/api/caption?beam_size=7", "image/png", png(9, 9)).await.json();
     assert_eq!(wide["cached"], false);
     assert_ne!(wide["id"], first["id"]);
     assert_eq!(wide["image"], first["image"]);
@@ -150,11 +108,7 @@ async fn stored_captions_survive_a_restart() {
     let id = first["id"].as_str().expect("an id");
     let stored = app.get(&format!("/api/captions/{id}")).await.json();
     assert_eq!(stored["caption"], first["caption"]);
-    assert_eq!(
-        stored["candidates"].as_array().map(Vec::len),
-        Some(5),
-        "every beam"
-    );
+    assert_eq!(stored["candidates"].as_array().map(Vec::len), Some(5), "every beam");
     assert_eq!(app.caption(png(9, 9)).await.json()["cached"], true);
 }
 
@@ -165,11 +119,7 @@ async fn several_photos_give_results_in_their_order() {
     let answered = app
         .form(
             "/api/caption",
-            &[
-                Part::Image("a.png", &small),
-                Part::Image("broken.jpg", b"hello"),
-                Part::Image("b.png", &large),
-            ],
+            &[Part::Image("a.png", &small), Part::Image("broken.jpg", b"hello"), Part::Image("b.png", &large)],
         )
         .await;
     assert_eq!(answered.status, StatusCode::OK);
@@ -177,10 +127,7 @@ async fn several_photos_give_results_in_their_order() {
     let results = answer["results"].as_array().expect("results");
     assert_eq!(results.len(), 3);
     assert_eq!(results[0]["caption"], "A picture of 3 by 2, wording 0.");
-    assert_eq!(
-        (&results[1]["status"], &results[1]["code"]),
-        (&json!(415), &json!("unsupported-image"))
-    );
+    assert_eq!((&results[1]["status"], &results[1]["code"]), (&json!(415), &json!("unsupported-image")));
     assert_eq!(results[1]["request_id"], answered.header("x-request-id"));
     assert_eq!(results[2]["caption"], "A picture of 50 by 40, wording 0.");
 }
@@ -193,10 +140,7 @@ async fn more_photos_than_may_wait_are_all_captioned() {
     })
     .await;
     let photos: Vec<_> = (20..30).map(|width| png(width, 2)).collect();
-    let parts: Vec<_> = photos
-        .iter()
-        .map(|photo| Part::Image("x.png", photo))
-        .collect();
+    let parts: Vec<_> = photos.iter().map(|photo| Part::Image("x.png", photo)).collect();
     let answer = app.form("/api/caption", &parts).await.json();
     let results = answer["results"].as_array().expect("results");
     for (result, width) in results.iter().zip(20..) {
@@ -213,46 +157,28 @@ async fn captions_are_listed_newest_first_page_by_page() {
     }
     let widths = |list: &Value| -> Vec<u64> {
         let captions = list["captions"].as_array().expect("captions").iter();
-        captions
-            .map(|caption| caption["image"]["width"].as_u64().expect("a width"))
-            .collect()
+        captions.map(|caption| caption["image"]["width"].as_u64().expect("a width")).collect()
     };
     let first = app.get("/api/captions?limit=3").await.json();
     assert_eq!(widths(&first), [24, 23, 22]);
     let next = first["next"].as_str().expect("a further page");
-    let last = app
-        .get(&format!("/api/captions?limit=3&before={next}"))
-        .await
-        .json();
+    let last = app.get(&format!("/api/captions?limit=3&before={next}")).await.json();
     assert_eq!(widths(&last), [21, 20]);
     assert_eq!(last["next"], Value::Null);
     assert_eq!(app.get("/api/captions").await.json()["next"], Value::Null);
-    for uri in [
-        "/api/captions?limit=0",
-        "/api/captions?limit=101",
-        "/api/captions?limit=x",
-        "/api/captions?page=2",
-    ] {
+    for uri in ["/api/captions?limit=0", "/api/captions?limit=101", "/api/captions?limit=x", "/api/captions?page=2"] {
         app.get(uri).await.problem(422, "invalid-option");
     }
-    app.get("/api/captions/nothing")
-        .await
-        .problem(404, "not-found");
+    app.get("/api/captions/nothing").await.problem(404, "not-found");
 }
 
 #[tokio::test]
 async fn photos_and_thumbnails_are_served_for_good() {
-    let app = TestApp::with(FakeModel::new(), |config| {
-        config.storage.thumbnail_side = 16
-    })
-    .await;
+    let app = TestApp::with(FakeModel::new(), |config| config.storage.thumbnail_side = 16).await;
     let answer = app.caption(png(64, 32)).await.json();
     let id = answer["image"]["id"].as_str().expect("an id");
     let photo = app.get(&format!("/api/images/{id}")).await;
-    assert_eq!(
-        (photo.status, photo.header("content-type")),
-        (StatusCode::OK, "image/png")
-    );
+    assert_eq!((photo.status, photo.header("content-type")), (StatusCode::OK, "image/png"));
     assert_eq!(photo.header("x-content-type-options"), "nosniff");
     assert!(photo.header("cache-control").contains("immutable"));
     let decoded = image::load_from_memory(&photo.body).expect("a PNG");
@@ -266,20 +192,11 @@ async fn photos_and_thumbnails_are_served_for_good() {
     assert_ne!(thumbnail.header("etag"), photo.header("etag"));
 
     let request = Request::get(&uri).header(header::IF_NONE_MATCH, thumbnail.header("etag"));
-    let unchanged = app
-        .send(request.body(Body::empty()).expect("a request"))
-        .await;
-    assert_eq!(
-        (unchanged.status, unchanged.body.len()),
-        (StatusCode::NOT_MODIFIED, 0)
-    );
+    let unchanged = app.send(request.body(Body::empty()).expect("a request")).await;
+    assert_eq!((unchanged.status, unchanged.body.len()), (StatusCode::NOT_MODIFIED, 0));
 
-    app.get(&format!("/api/images/{id}?size=huge"))
-        .await
-        .problem(422, "invalid-option");
-    app.get("/api/images/nothing")
-        .await
-        .problem(404, "not-found");
+    app.get(&format!("/api/images/{id}?size=huge")).await.problem(422, "invalid-option");
+    app.get("/api/images/nothing").await.problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -287,44 +204,20 @@ async fn bad_options_are_named() {
     let app = TestApp::new().await;
     for (query, detail) in [
         ("beam_size=0", "`beam_size` must be from 1 to 10, not 0."),
-        (
-            "max_length=21",
-            "`max_length` must be from 2 to 20, not 21.",
-        ),
-        (
-            "beam_size=2&candidates=3",
-            "`candidates` must be from 1 to 2, not 3.",
-        ),
-        (
-            "beam_size=two",
-            "`beam_size` must be a whole number, not `two`.",
-        ),
-        (
-            "beams=2",
-            "There is no option `beams`; there is: beam_size, max_length, candidates.",
-        ),
+        ("max_length=21", "`max_length` must be from 2 to 20, not 21."),
+        ("beam_size=2&candidates=3", "`candidates` must be from 1 to 2, not 3."),
+        ("beam_size=two", "`beam_size` must be a whole number, not `two`."),
+        ("beams=2", "There is no option `beams`; there is: beam_size, max_length, candidates."),
     ] {
-        let answered = app
-            .post(&format!("/api/caption?{query}"), "image/png", png(4, 4))
-            .await;
+        let answered = app.post(&format!("/api/caption?{query}"), "image/png", png(4, 4)).await;
         assert_eq!(answered.problem(422, "invalid-option"), detail);
-        let (name, value) = query
-            .rsplit_once('&')
-            .unwrap_or(("", query))
-            .1
-            .split_once('=')
-            .expect("a pair");
+        let (name, value) = query.rsplit_once('&').unwrap_or(("", query)).1.split_once('=').expect("a pair");
         let photo = png(4, 4);
         let mut parts = vec![Part::Image("a.png", &photo), Part::Text(name, value)];
         if query.starts_with("beam_size=2&") {
             parts.push(Part::Text("beam_size", "2"));
         }
-        assert_eq!(
-            app.form("/api/caption", &parts)
-                .await
-                .problem(422, "invalid-option"),
-            detail
-        );
+        assert_eq!(app.form("/api/caption", &parts).await.problem(422, "invalid-option"), detail);
     }
 }
 
@@ -332,73 +225,37 @@ async fn bad_options_are_named() {
 async fn bodies_that_cannot_be_understood_are_refused() {
     let app = TestApp::new().await;
     let json = "application/json";
-    app.post("/api/caption", json, "{")
-        .await
-        .problem(400, "malformed-request");
-    app.post("/api/caption", json, r#"{"image": "?"}"#)
-        .await
-        .problem(400, "malformed-request");
-    app.post("/api/caption", json, r#"{"image": 5}"#)
-        .await
-        .problem(422, "invalid-option");
-    app.post("/api/caption", json, r#"{"image": "", "beams": 5}"#)
-        .await
-        .problem(422, "invalid-option");
-    app.post("/api/caption", json, r#"{"photo": ""}"#)
-        .await
-        .problem(422, "invalid-option");
+    app.post("/api/caption", json, "{").await.problem(400, "malformed-request");
+    app.post("/api/caption", json, r#"{"image": "?"}"#).await.problem(400, "malformed-request");
+    app.post("/api/caption", json, r#"{"image": 5}"#).await.problem(422, "invalid-option");
+    app.post("/api/caption", json, r#"{"image": "", "beams": 5}"#).await.problem(422, "invalid-option");
+    app.post("/api/caption", json, r#"{"photo": ""}"#).await.problem(422, "invalid-option");
     let form = "multipart/form-data";
-    app.post("/api/caption", form, "")
+    app.post("/api/caption", form, "").await.problem(400, "malformed-request");
+    app.post("/api/caption", "multipart/form-data; boundary=EDGE", "--EDGE\r\nnonsense")
         .await
         .problem(400, "malformed-request");
-    app.post(
-        "/api/caption",
-        "multipart/form-data; boundary=EDGE",
-        "--EDGE\r\nnonsense",
-    )
-    .await
-    .problem(400, "malformed-request");
     let nothing_chosen = app.form("/api/caption", &[Part::Image("", b"")]).await;
-    assert!(
-        nothing_chosen
-            .problem(400, "malformed-request")
-            .contains("no photo")
-    );
-    app.post(
-        "/api/caption",
-        "application/x-www-form-urlencoded",
-        "image=x",
-    )
-    .await
-    .problem(415, "unsupported-media-type");
+    assert!(nothing_chosen.problem(400, "malformed-request").contains("no photo"));
+    app.post("/api/caption", "application/x-www-form-urlencoded", "image=x")
+        .await
+        .problem(415, "unsupported-media-type");
 }
 
 #[tokio::test]
 async fn too_many_photos_in_a_request_are_refused() {
-    let app = TestApp::with(FakeModel::new(), |config| {
-        config.server.max_images_per_request = 2
-    })
-    .await;
+    let app = TestApp::with(FakeModel::new(), |config| config.server.max_images_per_request = 2).await;
     let photo = png(4, 4);
     let parts = || Part::Image("a.png", &photo);
-    assert_eq!(
-        app.form("/api/caption", &[parts(), parts()]).await.status,
-        StatusCode::OK
-    );
-    let detail = app
-        .form("/api/caption", &[parts(), parts(), parts()])
-        .await
-        .problem(400, "too-many-photos");
+    assert_eq!(app.form("/api/caption", &[parts(), parts()]).await.status, StatusCode::OK);
+    let detail = app.form("/api/caption", &[parts(), parts(), parts()]).await.problem(400, "too-many-photos");
     assert!(detail.contains("at most 2"), "{detail}");
 }
 
 #[tokio::test]
 async fn large_uploads_are_refused() {
     let limit = png(200, 200).len();
-    let app = TestApp::with(FakeModel::new(), |config| {
-        config.server.max_upload_bytes = limit
-    })
-    .await;
+    let app = TestApp::with(FakeModel::new(), |config| config.server.max_upload_bytes = limit).await;
     assert_eq!(app.caption(png(200, 200)).await.status, StatusCode::OK);
     // A little too large: found out by the photo's own size.
     let mut padded = png(200, 200);
@@ -407,57 +264,32 @@ async fn large_uploads_are_refused() {
     // Far too large: the body is not read to its end, in any form.
     let huge = vec![0; limit * 4 + 100_000];
     app.caption(huge.clone()).await.problem(413, "too-large");
-    app.form("/api/caption", &[Part::Image("a.png", &huge)])
-        .await
-        .problem(413, "too-large");
+    app.form("/api/caption", &[Part::Image("a.png", &huge)]).await.problem(413, "too-large");
     let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(huge)]);
-    app.caption(Body::from_stream(stream))
-        .await
-        .problem(413, "too-large");
+    app.caption(Body::from_stream(stream)).await.problem(413, "too-large");
 }
 
 #[tokio::test]
 async fn base64_has_room_up_to_the_limit() {
     let photo = png(200, 200);
-    let app = TestApp::with(FakeModel::new(), |config| {
-        config.server.max_upload_bytes = photo.len()
-    })
-    .await;
+    let app = TestApp::with(FakeModel::new(), |config| config.server.max_upload_bytes = photo.len()).await;
     let body = json!({ "image": STANDARD.encode(&photo) }).to_string();
-    assert_eq!(
-        app.post("/api/caption", "application/json", body)
-            .await
-            .status,
-        StatusCode::OK
-    );
+    assert_eq!(app.post("/api/caption", "application/json", body).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn an_upload_that_never_ends_is_given_up() {
-    let app = TestApp::with(FakeModel::new(), |config| {
-        config.server.upload_timeout_seconds = 1
-    })
-    .await;
-    let body = Body::from_stream(futures_util::stream::pending::<
-        Result<Vec<u8>, std::io::Error>,
-    >());
+    let app = TestApp::with(FakeModel::new(), |config| config.server.upload_timeout_seconds = 1).await;
+    let body = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
     app.caption(body).await.problem(408, "upload-timed-out");
 }
 
 #[tokio::test]
 async fn uploads_at_the_same_time_are_bounded() {
-    let app = TestApp::with(FakeModel::new(), |config| {
-        config.server.max_concurrent_uploads = 1
-    })
-    .await;
-    let body = Body::from_stream(futures_util::stream::pending::<
-        Result<Vec<u8>, std::io::Error>,
-    >());
+    let app = TestApp::with(FakeModel::new(), |config| config.server.max_concurrent_uploads = 1).await;
+    let body = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
     let endless = Request::post("/api/caption").header(header::CONTENT_TYPE, "image/png");
-    let mut endless = app
-        .router
-        .clone()
-        .oneshot(endless.body(body).expect("a request"));
+    let mut endless = app.router.clone().oneshot(endless.body(body).expect("a request"));
     assert!((&mut endless).now_or_never().is_none());
     let refused = app.caption(png(4, 4)).await;
     refused.problem(429, "too-many-uploads");
@@ -473,11 +305,7 @@ async fn a_full_queue_is_429_with_a_time_to_come_back() {
     let router = app.router.clone();
     let send = |width| {
         let request = Request::post("/api/caption").header(header::CONTENT_TYPE, "image/png");
-        tokio::spawn(
-            router
-                .clone()
-                .oneshot(request.body(Body::from(png(width, 1))).expect("a request")),
-        )
+        tokio::spawn(router.clone().oneshot(request.body(Body::from(png(width, 1))).expect("a request")))
     };
     let first = send(20);
     tokio::task::spawn_blocking(move || (keeper.entered(), keeper))
@@ -510,10 +338,7 @@ async fn internal_failures_are_not_told_to_clients() {
         let detail = answered.problem(500, "internal");
         assert!(detail.contains("request id"), "{detail}");
         let text = answered.text();
-        assert!(
-            !text.contains("secret") && !text.contains("on purpose"),
-            "{text}"
-        );
+        assert!(!text.contains("secret") && !text.contains("on purpose"), "{text}");
     }
     assert_eq!(app.caption(png(4, 4)).await.status, StatusCode::OK);
 }
@@ -553,8 +378,7 @@ async fn request_ids_are_honoured_when_sound_and_echoed_always() {
     let app = TestApp::new().await;
     let ask = async |id: &str| {
         let request = Request::get("/api/nothing").header("x-request-id", id);
-        app.send(request.body(Body::empty()).expect("a request"))
-            .await
+        app.send(request.body(Body::empty()).expect("a request")).await
     };
     let answered = ask("job-17/a").await;
     assert_eq!(answered.header("x-request-id"), "job-17/a");
@@ -575,7 +399,5 @@ async fn wrong_methods_and_addresses_are_problems() {
     wrong.problem(405, "method-not-allowed");
     assert_eq!(wrong.header("allow"), "POST");
     app.get("/api/nothing").await.problem(404, "not-found");
-    app.get("/static/nothing.css")
-        .await
-        .problem(404, "not-found");
+    app.get("/static/nothing.css").await.problem(404, "not-found");
 }

@@ -8,9 +8,7 @@ use std::path::PathBuf;
 use support::web::{TestApp, png};
 
 fn fixture(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("trainer/tests/fixtures/images")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("trainer/tests/fixtures/images").join(name);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -28,12 +26,7 @@ async fn bad_files_give_their_problems() {
         ("bad/bomb_60000x60000.png", 413, "too-many-pixels"),
     ] {
         let answered = app.caption(fixture(name)).await;
-        assert_eq!(
-            answered.status.as_u16(),
-            status,
-            "{name}: {}",
-            answered.text()
-        );
+        assert_eq!(answered.status.as_u16(), status, "{name}: {}", answered.text());
         answered.problem(status, code);
     }
 }
@@ -41,12 +34,7 @@ async fn bad_files_give_their_problems() {
 #[tokio::test]
 async fn files_that_end_early_or_were_changed_are_damaged() {
     let app = TestApp::new().await;
-    for name in [
-        "landscape_q95.jpg",
-        "landscape_progressive.jpg",
-        "landscape.png",
-        "landscape.webp",
-    ] {
+    for name in ["landscape_q95.jpg", "landscape_progressive.jpg", "landscape.png", "landscape.webp"] {
         let whole = fixture(name);
         let half = whole[..whole.len() / 2].to_vec();
         app.caption(half).await.problem(422, "damaged-image");
@@ -82,16 +70,8 @@ async fn every_format_is_captioned_and_kept_without_its_metadata() {
         ("small.tiff", "image/png"),
     ] {
         let answered = app.caption(fixture(name)).await;
-        assert_eq!(
-            answered.status,
-            StatusCode::OK,
-            "{name}: {}",
-            answered.text()
-        );
-        let id = answered.json()["image"]["id"]
-            .as_str()
-            .expect("an id")
-            .to_owned();
+        assert_eq!(answered.status, StatusCode::OK, "{name}: {}", answered.text());
+        let id = answered.json()["image"]["id"].as_str().expect("an id").to_owned();
         let stored = app.get(&format!("/api/images/{id}")).await;
         assert_eq!(stored.header("content-type"), media_type, "{name}");
     }
@@ -108,10 +88,7 @@ async fn a_turned_photo_is_stored_upright_for_every_reader() {
         let limits = trainer::image::Limits::default();
         let before = trainer::image::decode(&photo, &limits).expect("the upload decodes");
         let after = trainer::image::decode(&stored, &limits).expect("the stored copy decodes");
-        assert!(
-            before.pixels == after.pixels,
-            "{name}: the same upright pixels"
-        );
+        assert!(before.pixels == after.pixels, "{name}: the same upright pixels");
         assert_eq!(answer["image"]["width"], before.pixels.width());
     }
 }

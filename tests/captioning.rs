@@ -10,16 +10,9 @@ use std::time::Duration;
 use support::fake_model::{FAILS, FakeModel, PANICS, picture, service};
 use trainer::captioner::SearchOptions;
 
-const SETTINGS: QueueSettings = QueueSettings {
-    capacity: 8,
-    max_batch_size: 4,
-    timeout: Duration::from_secs(20),
-};
+const SETTINGS: QueueSettings = QueueSettings { capacity: 8, max_batch_size: 4, timeout: Duration::from_secs(20) };
 
-const SEARCH: SearchOptions = SearchOptions {
-    beam_size: 2,
-    max_length: 20,
-};
+const SEARCH: SearchOptions = SearchOptions { beam_size: 2, max_length: 20 };
 
 type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Captioned, CaptionError>> + Send + 'a>>;
 
@@ -32,17 +25,11 @@ fn queue(service: &CaptionService, width: u32) -> Waiting<'_> {
 
 async fn captions(waiting: Waiting<'_>) -> Vec<String> {
     let captioned = waiting.await.expect("a caption");
-    captioned
-        .captions
-        .into_iter()
-        .map(|caption| caption.caption)
-        .collect()
+    captioned.captions.into_iter().map(|caption| caption.caption).collect()
 }
 
 fn expected(width: u32) -> Vec<String> {
-    (0..2)
-        .map(|beam| format!("A picture of {width} by 1, wording {beam}."))
-        .collect()
+    (0..2).map(|beam| format!("A picture of {width} by 1, wording {beam}.")).collect()
 }
 
 #[tokio::test]
@@ -50,10 +37,7 @@ async fn a_photo_gets_every_beam() {
     let service = service(FakeModel::new(), SETTINGS);
     let loaded = service.ready().await.expect("loads");
     assert_eq!(loaded.info.id, "fake");
-    assert_eq!(
-        captions(Box::pin(service.caption(picture(7, 1), SEARCH))).await,
-        expected(7)
-    );
+    assert_eq!(captions(Box::pin(service.caption(picture(7, 1), SEARCH))).await, expected(7));
 }
 
 #[tokio::test]
@@ -82,10 +66,7 @@ async fn a_batch_may_hold_different_options() {
     service.ready().await.expect("loads");
     let first = queue(&service, 1);
     keeper.entered();
-    let greedy = SearchOptions {
-        beam_size: 1,
-        max_length: 20,
-    };
+    let greedy = SearchOptions { beam_size: 1, max_length: 20 };
     let mut one_beam: Waiting<'_> = Box::pin(service.caption(picture(2, 1), greedy));
     assert!((&mut one_beam).now_or_never().is_none());
     let two_beams = queue(&service, 3);
@@ -100,23 +81,14 @@ async fn a_batch_may_hold_different_options() {
 #[tokio::test]
 async fn a_full_queue_refuses_with_a_time_to_come_back() {
     let (model, keeper) = FakeModel::gated();
-    let settings = QueueSettings {
-        capacity: 2,
-        ..SETTINGS
-    };
+    let settings = QueueSettings { capacity: 2, ..SETTINGS };
     let service = service(model, settings);
     service.ready().await.expect("loads");
     let first = queue(&service, 1);
     keeper.entered();
     let (second, third) = (queue(&service, 2), queue(&service, 3));
-    let refused = service
-        .caption(picture(4, 1), SEARCH)
-        .await
-        .expect_err("the queue is full");
-    assert!(
-        matches!(refused, CaptionError::QueueFull { retry_after } if retry_after.as_secs() >= 1),
-        "{refused}"
-    );
+    let refused = service.caption(picture(4, 1), SEARCH).await.expect_err("the queue is full");
+    assert!(matches!(refused, CaptionError::QueueFull { retry_after } if retry_after.as_secs() >= 1), "{refused}");
     drop(keeper);
     for (waiting, width) in [(first, 1), (second, 2), (third, 3)] {
         assert_eq!(captions(waiting).await, expected(width));
@@ -143,10 +115,7 @@ async fn abandoned_photos_never_reach_the_model() {
 #[tokio::test]
 async fn waiting_ends_at_the_deadline() {
     let (model, keeper) = FakeModel::gated();
-    let settings = QueueSettings {
-        timeout: Duration::from_millis(50),
-        ..SETTINGS
-    };
+    let settings = QueueSettings { timeout: Duration::from_millis(50), ..SETTINGS };
     let service = service(model, settings);
     service.ready().await.expect("loads");
     let in_work = queue(&service, 1);
@@ -156,11 +125,7 @@ async fn waiting_ends_at_the_deadline() {
     assert!(matches!(in_work.await, Err(CaptionError::TimedOut)));
     let later_batches = keeper.open();
     drop(service);
-    assert_eq!(
-        later_batches.try_iter().count(),
-        0,
-        "nothing is computed for nobody"
-    );
+    assert_eq!(later_batches.try_iter().count(), 0, "nothing is computed for nobody");
 }
 
 async fn only_the_culprit_fails(culprit: u32) {

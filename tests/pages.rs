@@ -9,8 +9,7 @@ use support::web::{Answered, Part, TestApp, multipart, png};
 
 async fn browse(app: &TestApp, uri: &str) -> Answered {
     let request = Request::get(uri).header(header::ACCEPT, "text/html,*/*;q=0.8");
-    app.send(request.body(Body::empty()).expect("a request"))
-        .await
+    app.send(request.body(Body::empty()).expect("a request")).await
 }
 
 #[tokio::test]
@@ -24,13 +23,7 @@ async fn the_start_page_offers_the_form_with_the_settings() {
     assert_eq!(page.status, StatusCode::OK);
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     let html = page.text();
-    for part in [
-        "enctype=\"multipart/form-data\"",
-        "1.5 MB",
-        "max=\"7\"",
-        "01234567",
-        "Nothing yet",
-    ] {
+    for part in ["enctype=\"multipart/form-data\"", "1.5 MB", "max=\"7\"", "01234567", "Captions are kept"] {
         assert!(html.contains(part), "{part} is missing in {html}");
     }
 }
@@ -39,27 +32,13 @@ async fn the_start_page_offers_the_form_with_the_settings() {
 async fn the_form_works_without_scripts() {
     let app = TestApp::new().await;
     let photo = png(40, 30);
-    let sent = app
-        .form(
-            "/",
-            &[Part::Image("a.png", &photo), Part::Text("beam_size", "5")],
-        )
-        .await;
-    assert_eq!(
-        (sent.status, sent.header("location")),
-        (StatusCode::SEE_OTHER, "/")
-    );
+    let sent = app.form("/", &[Part::Image("a.png", &photo), Part::Text("beam_size", "5")]).await;
+    assert_eq!((sent.status, sent.header("location")), (StatusCode::SEE_OTHER, "/"));
     let html = browse(&app, "/").await.text();
     assert!(html.contains("A picture of 40 by 30, wording 0."), "{html}");
     assert!(html.contains("\u{2212}0.50"), "the score");
-    let source = html
-        .split("src=\"/api/images/")
-        .nth(1)
-        .expect("a thumbnail");
-    let address = format!(
-        "/api/images/{}",
-        source.split('"').next().expect("an address")
-    );
+    let source = html.split("src=\"/api/images/").nth(1).expect("a thumbnail");
+    let address = format!("/api/images/{}", source.split('"').next().expect("an address"));
     assert_eq!(app.get(&address).await.header("content-type"), "image/jpeg");
 }
 
@@ -91,10 +70,7 @@ async fn browsers_get_errors_as_pages_and_programs_as_problems() {
     assert_eq!(page.status, StatusCode::NOT_FOUND);
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     let html = page.text();
-    assert!(
-        html.contains("Not found") && html.contains(page.header("x-request-id")),
-        "{html}"
-    );
+    assert!(html.contains("Not found") && html.contains(page.header("x-request-id")), "{html}");
     browse(&app, "/api/nothing").await.problem(404, "not-found");
     app.get("/nothing").await.problem(404, "not-found");
 
@@ -102,9 +78,7 @@ async fn browsers_get_errors_as_pages_and_programs_as_problems() {
         .header(header::ACCEPT, "text/html")
         .header(header::CONTENT_TYPE, "multipart/form-data; boundary=EDGE");
     let body = multipart(&[Part::Image("a.jpg", b"<svg/>")]);
-    let refused = app
-        .send(request.body(Body::from(body)).expect("a request"))
-        .await;
+    let refused = app.send(request.body(Body::from(body)).expect("a request")).await;
     assert_eq!(refused.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert!(refused.text().contains("SVG"), "{}", refused.text());
 }
@@ -117,53 +91,28 @@ async fn other_sites_cannot_post() {
             .header(header::HOST, "captions.example")
             .header(header::CONTENT_TYPE, "image/png")
             .header(name, value);
-        app.send(request.body(Body::from(png(4, 4))).expect("a request"))
-            .await
+        app.send(request.body(Body::from(png(4, 4))).expect("a request")).await
     };
     for uri in ["/", "/api/caption"] {
-        post(uri, "sec-fetch-site", "cross-site")
-            .await
-            .problem(403, "cross-site");
-        post(uri, "origin", "https://evil.example")
-            .await
-            .problem(403, "cross-site");
+        post(uri, "sec-fetch-site", "cross-site").await.problem(403, "cross-site");
+        post(uri, "origin", "https://evil.example").await.problem(403, "cross-site");
     }
     let own = post("/api/caption", "origin", "https://captions.example").await;
     assert_eq!(own.status, StatusCode::OK, "{}", own.text());
-    assert_eq!(
-        post("/api/caption", "sec-fetch-site", "same-origin")
-            .await
-            .status,
-        StatusCode::OK
-    );
+    assert_eq!(post("/api/caption", "sec-fetch-site", "same-origin").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn every_response_carries_the_security_headers() {
     let app = TestApp::new().await;
-    for uri in [
-        "/",
-        "/nothing",
-        "/api/nothing",
-        "/static/favicon.svg",
-        "/livez",
-    ] {
+    for uri in ["/", "/nothing", "/api/nothing", "/static/favicon.svg", "/livez"] {
         let answered = app.get(uri).await;
         let policy = answered.header("content-security-policy");
-        for rule in [
-            "default-src 'self'",
-            "object-src 'none'",
-            "base-uri 'none'",
-            "frame-ancestors 'none'",
-        ] {
+        for rule in ["default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"] {
             assert!(policy.contains(rule), "{uri}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{policy}");
-        assert_eq!(
-            answered.header("x-content-type-options"),
-            "nosniff",
-            "{uri}"
-        );
+        assert_eq!(answered.header("x-content-type-options"), "nosniff", "{uri}");
         assert_eq!(answered.header("referrer-policy"), "same-origin", "{uri}");
     }
 }
@@ -172,24 +121,15 @@ async fn every_response_carries_the_security_headers() {
 async fn linked_files_are_there_and_kept_for_good() {
     let app = TestApp::new().await;
     let html = browse(&app, "/").await.text();
-    let mut linked: Vec<&str> = html
-        .split('"')
-        .filter(|text| text.starts_with("/static/"))
-        .collect();
+    let mut linked: Vec<&str> = html.split('"').filter(|text| text.starts_with("/static/")).collect();
     linked.sort_unstable();
     linked.dedup();
-    assert!(
-        linked.iter().any(|link| link.contains(".css")),
-        "{linked:?}"
-    );
+    assert!(linked.iter().any(|link| link.contains(".css")), "{linked:?}");
     for link in linked {
         let address = link.split('#').next().expect("an address");
         let file = app.get(address).await;
         assert_eq!(file.status, StatusCode::OK, "{address}");
-        assert!(
-            file.header("cache-control").contains("immutable"),
-            "{address}"
-        );
+        assert!(file.header("cache-control").contains("immutable"), "{address}");
         assert!(!file.header("content-type").is_empty(), "{address}");
     }
 }
@@ -202,9 +142,7 @@ async fn files_without_the_current_version_are_checked_again_each_time() {
         assert_eq!(file.header("content-type"), "image/svg+xml");
         assert_eq!(file.header("cache-control"), "no-cache");
         let request = Request::get(address).header(header::IF_NONE_MATCH, file.header("etag"));
-        let unchanged = app
-            .send(request.body(Body::empty()).expect("a request"))
-            .await;
+        let unchanged = app.send(request.body(Body::empty()).expect("a request")).await;
         assert_eq!(unchanged.status, StatusCode::NOT_MODIFIED);
     }
 }
@@ -213,9 +151,7 @@ async fn files_without_the_current_version_are_checked_again_each_time() {
 async fn text_is_compressed_for_who_can_read_it() {
     let app = TestApp::new().await;
     let request = Request::get("/").header(header::ACCEPT_ENCODING, "gzip");
-    let page = app
-        .send(request.body(Body::empty()).expect("a request"))
-        .await;
+    let page = app.send(request.body(Body::empty()).expect("a request")).await;
     assert_eq!(page.header("content-encoding"), "gzip");
     assert!(page.body.starts_with(&[0x1F, 0x8B]));
 }

@@ -23,16 +23,8 @@ pub struct Batch<R> {
 /// Takes `first` and then what `next` gives, until `max` requests are worth running or none waits.
 ///
 /// Abandoned requests are dropped on the way and, like expired ones, take no place in the batch.
-pub fn collect<R: Waiting>(
-    first: R,
-    mut next: impl FnMut() -> Option<R>,
-    max: usize,
-    now: Instant,
-) -> Batch<R> {
-    let mut batch = Batch {
-        run: Vec::new(),
-        expired: Vec::new(),
-    };
+pub fn collect<R: Waiting>(first: R, mut next: impl FnMut() -> Option<R>, max: usize, now: Instant) -> Batch<R> {
+    let mut batch = Batch { run: Vec::new(), expired: Vec::new() };
     let mut request = Some(first);
     while let Some(taken) = request {
         if taken.abandoned() {
@@ -92,20 +84,12 @@ mod tests {
         let mut requests = queue.chars().map(|name| Request {
             name,
             abandoned: name == '-',
-            deadline: if name.is_uppercase() {
-                now
-            } else {
-                now + Duration::from_secs(1)
-            },
+            deadline: if name.is_uppercase() { now } else { now + Duration::from_secs(1) },
         });
         let first = requests.next().expect("a test queue is not empty");
         let batch = collect(first, || requests.next(), max, now);
         let names = |taken: Vec<Request>| taken.iter().map(|r| r.name).collect();
-        (
-            names(batch.run),
-            names(batch.expired),
-            names(requests.collect()),
-        )
+        (names(batch.run), names(batch.expired), names(requests.collect()))
     }
 
     fn expect(run: &str, expired: &str, left: &str) -> (String, String, String) {
@@ -134,18 +118,8 @@ mod tests {
 
     #[test]
     fn groups_keep_the_order_of_their_first_member() {
-        let search = |beam_size, max_length| SearchOptions {
-            beam_size,
-            max_length,
-        };
+        let search = |beam_size, max_length| SearchOptions { beam_size, max_length };
         let groups = group_by_options(&[search(5, 20), search(1, 20), search(5, 20), search(5, 9)]);
-        assert_eq!(
-            groups,
-            vec![
-                (search(5, 20), vec![0, 2]),
-                (search(1, 20), vec![1]),
-                (search(5, 9), vec![3]),
-            ]
-        );
+        assert_eq!(groups, vec![(search(5, 20), vec![0, 2]), (search(1, 20), vec![1]), (search(5, 9), vec![3]),]);
     }
 }

@@ -43,10 +43,7 @@ pub enum IntakeError {
 impl Intake {
     /// Bounds for one photo, and how many may be decoded at the same time.
     pub fn new(limits: Limits, max_concurrent_decodes: usize) -> Intake {
-        Intake {
-            limits,
-            slots: Arc::new(Semaphore::new(max_concurrent_decodes)),
-        }
+        Intake { limits, slots: Arc::new(Semaphore::new(max_concurrent_decodes)) }
     }
 
     /// Checks, decodes and prepares a photo; `make` may derive more from the pixels while they are there.
@@ -81,8 +78,6 @@ impl Intake {
                 made: make(bytes.as_ref(), &decoded)?,
             })
         });
-        decoding
-            .await
-            .unwrap_or_else(|died| Err(IntakeError::Died(died.to_string())))
+        decoding.await.unwrap_or_else(|died| Err(IntakeError::Died(died.to_string())))
     }
 }

@@ -118,23 +118,21 @@ impl CaptionService {
         let (tell, status) = watch::channel(Status::Loading);
         let pace = Arc::new(Pace::default());
         let worker_pace = Arc::clone(&pace);
-        let thread = thread::Builder::new()
-            .name("model".to_owned())
-            .spawn(move || {
-                let tell = Announcer(tell);
-                match load() {
-                    Ok(model) => {
-                        tell.0.send_replace(Status::Ready(Arc::new(Loaded {
-                            info: model.info().clone(),
-                            prepare: model.prepare(),
-                        })));
-                        worker::run(&model, receiver, settings.max_batch_size, &worker_pace);
-                    }
-                    Err(error) => {
-                        tell.0.send_replace(Status::Failed(error.to_string()));
-                    }
+        let thread = thread::Builder::new().name("model".to_owned()).spawn(move || {
+            let tell = Announcer(tell);
+            match load() {
+                Ok(model) => {
+                    tell.0.send_replace(Status::Ready(Arc::new(Loaded {
+                        info: model.info().clone(),
+                        prepare: model.prepare(),
+                    })));
+                    worker::run(&model, receiver, settings.max_batch_size, &worker_pace);
                 }
-            })?;
+                Err(error) => {
+                    tell.0.send_replace(Status::Failed(error.to_string()));
+                }
+            }
+        })?;
         Ok(CaptionService {
             inner: Arc::new(Inner {
                 queue: Some(sender),
@@ -169,9 +167,7 @@ impl CaptionService {
     /// The reason why it does not load.
     pub async fn ready(&self) -> Result<Arc<Loaded>, String> {
         let mut status = self.inner.status.clone();
-        let settled = status
-            .wait_for(|status| !matches!(status, Status::Loading))
-            .await;
+        let settled = status.wait_for(|status| !matches!(status, Status::Loading)).await;
         match settled.as_deref() {
             Ok(Status::Ready(loaded)) => Ok(Arc::clone(loaded)),
             Ok(Status::Failed(reason)) => Err(reason.clone()),
@@ -182,11 +178,7 @@ impl CaptionService {
     /// Waits until the model fails to load or its thread dies; gives the reason.
     pub async fn failed(&self) -> String {
         let mut status = self.inner.status.clone();
-        match status
-            .wait_for(|status| matches!(status, Status::Failed(_)))
-            .await
-            .as_deref()
-        {
+        match status.wait_for(|status| matches!(status, Status::Failed(_))).await.as_deref() {
             Ok(Status::Failed(reason)) => reason.clone(),
             _ => THREAD_ENDED.to_owned(),
         }
@@ -196,27 +188,17 @@ impl CaptionService {
     ///
     /// # Errors
     /// See [`CaptionError`].
-    pub async fn caption(
-        &self,
-        image: PreparedImage,
-        options: SearchOptions,
-    ) -> Result<Captioned, CaptionError> {
+    pub async fn caption(&self, image: PreparedImage, options: SearchOptions) -> Result<Captioned, CaptionError> {
         self.loaded()?;
         let queue = self.inner.queue.as_ref().ok_or(CaptionError::Stopped)?;
         let (reply, answer) = oneshot::channel();
         let queued = Instant::now();
         let deadline = queued + self.inner.timeout;
-        let request = worker::Request {
-            image,
-            options,
-            queued,
-            deadline,
-            reply,
-        };
+        let request = worker::Request { image, options, queued, deadline, reply };
         queue.try_send(request).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => CaptionError::QueueFull {
-                retry_after: self.inner.pace.time_for(queue.max_capacity()),
-            },
+            mpsc::error::TrySendError::Full(_) => {
+                CaptionError::QueueFull { retry_after: self.inner.pace.time_for(queue.max_capacity()) }
+            }
             mpsc::error::TrySendError::Closed(_) => CaptionError::Stopped,
         })?;
         match tokio::time::timeout_at(deadline.into(), answer).await {
@@ -291,11 +273,7 @@ mod tests {
     #[test]
     fn the_pace_follows_what_is_measured() {
         let pace = Pace::default();
-        assert_eq!(
-            pace.time_for(64),
-            Duration::from_secs(7),
-            "a guess of 0.1 s a photo"
-        );
+        assert_eq!(pace.time_for(64), Duration::from_secs(7), "a guess of 0.1 s a photo");
         for _ in 0..50 {
             pace.record(4, Duration::from_secs(2));
         }

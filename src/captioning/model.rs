@@ -2,9 +2,7 @@
 
 use ::image::RgbImage;
 use std::sync::Arc;
-use trainer::captioner::{
-    Caption, Captioner, Encoded, InferenceError, ModelInfo, PreparedImage, SearchOptions,
-};
+use trainer::captioner::{Caption, Captioner, Encoded, InferenceError, ModelInfo, PreparedImage, SearchOptions};
 use trainer::image::ImageError;
 
 /// Turns an upright picture into a model's input, on any thread.
@@ -34,11 +32,7 @@ pub trait Model {
     ///
     /// # Errors
     /// When the computation fails.
-    fn search(
-        &self,
-        encoded: &Self::Encoded,
-        options: &SearchOptions,
-    ) -> Result<Vec<Vec<Caption>>, InferenceError>;
+    fn search(&self, encoded: &Self::Encoded, options: &SearchOptions) -> Result<Vec<Vec<Caption>>, InferenceError>;
 }
 
 impl Model for Captioner {
@@ -61,11 +55,7 @@ impl Model for Captioner {
         encoded.select(images)
     }
 
-    fn search(
-        &self,
-        encoded: &Encoded,
-        options: &SearchOptions,
-    ) -> Result<Vec<Vec<Caption>>, InferenceError> {
+    fn search(&self, encoded: &Encoded, options: &SearchOptions) -> Result<Vec<Vec<Caption>>, InferenceError> {
         self.search(encoded, options)
     }
 }

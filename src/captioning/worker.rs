@@ -27,12 +27,7 @@ impl Waiting for Request {
 }
 
 /// Answers requests until every sender is gone and the queue is empty.
-pub(super) fn run<M: Model>(
-    model: &M,
-    mut queue: mpsc::Receiver<Request>,
-    max_batch_size: usize,
-    pace: &Pace,
-) {
+pub(super) fn run<M: Model>(model: &M, mut queue: mpsc::Receiver<Request>, max_batch_size: usize, pace: &Pace) {
     while let Some(first) = queue.blocking_recv() {
         let next = || queue.try_recv().ok();
         let Batch { run, expired } = batch::collect(first, next, max_batch_size, Instant::now());
@@ -67,9 +62,7 @@ fn caption_batch<M: Model>(model: &M, requests: Vec<Request>) {
         options.push(request.options);
         waiting.push((request.reply, started.duration_since(request.queued)));
     }
-    let mut outcomes: Vec<Result<Finished, InferenceError>> = match attempt(
-        model, &images, &options,
-    ) {
+    let mut outcomes: Vec<Result<Finished, InferenceError>> = match attempt(model, &images, &options) {
         Ok(finished) => finished.into_iter().map(Ok).collect(),
         Err(error) if images.len() == 1 => vec![Err(error)],
         Err(error) => {
@@ -81,14 +74,12 @@ fn caption_batch<M: Model>(model: &M, requests: Vec<Request>) {
         }
     };
     for ((reply, queued), outcome) in waiting.into_iter().zip(outcomes.drain(..)) {
-        let outcome = outcome
-            .map_err(CaptionError::Failed)
-            .map(|finished| Captioned {
-                captions: finished.captions,
-                queue_ms: milliseconds(queued),
-                encode_ms: finished.encode_ms,
-                search_ms: finished.search_ms,
-            });
+        let outcome = outcome.map_err(CaptionError::Failed).map(|finished| Captioned {
+            captions: finished.captions,
+            queue_ms: milliseconds(queued),
+            encode_ms: finished.encode_ms,
+            search_ms: finished.search_ms,
+        });
         answer(reply, outcome);
     }
 }
@@ -101,10 +92,8 @@ fn attempt<M: Model>(
 ) -> Result<Vec<Finished>, InferenceError> {
     // The model keeps no state between calls that a panic could leave half-changed.
     catch_unwind(AssertUnwindSafe(|| forward(model, images, options))).unwrap_or_else(|panic| {
-        let message = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let message =
+            panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         let message = message.unwrap_or("no message");
         Err(InferenceError(format!("panic: {message}")))
     })
@@ -129,11 +118,7 @@ fn forward<M: Model>(
         };
         let search_ms = milliseconds(started.elapsed());
         for (position, captions) in members.into_iter().zip(found) {
-            finished[position] = Some(Finished {
-                captions,
-                encode_ms,
-                search_ms,
-            });
+            finished[position] = Some(Finished { captions, encode_ms, search_ms });
         }
     }
     let finished: Option<Vec<Finished>> = finished.into_iter().collect();
@@ -147,10 +132,7 @@ fn first(finished: Vec<Finished>) -> Result<Finished, InferenceError> {
 }
 
 /// Sends an outcome; whoever asked may be gone, which is fine.
-fn answer(
-    reply: oneshot::Sender<Result<Captioned, CaptionError>>,
-    outcome: Result<Captioned, CaptionError>,
-) {
+fn answer(reply: oneshot::Sender<Result<Captioned, CaptionError>>, outcome: Result<Captioned, CaptionError>) {
     reply.send(outcome).ok();
 }
 

@@ -99,22 +99,15 @@ impl CaptionPhotos {
         let (folder, options) = (config.model.path.clone(), config.load_options());
         let queue = super::queue_settings(&config.captioning);
         let model_folder = folder.clone();
-        let service =
-            CaptionService::start(queue, move || Captioner::load(&model_folder, &options))?;
+        let service = CaptionService::start(queue, move || Captioner::load(&model_folder, &options))?;
         let loaded = service.ready().await;
-        let loaded = loaded
-            .map_err(|reason| anyhow!("the model {} cannot be used: {reason}", folder.display()))?;
+        let loaded = loaded.map_err(|reason| anyhow!("the model {} cannot be used: {reason}", folder.display()))?;
         let (search, candidates) = self.search_options(&config, &loaded)?;
         let intake = Intake::new(config.image_limits(), config.image.max_concurrent_decodes);
 
         let work = self.images.iter().map(|path| {
             let (service, intake, loaded) = (&service, &intake, &loaded);
-            async move {
-                (
-                    path,
-                    caption_one(path, service, intake, loaded, search).await,
-                )
-            }
+            async move { (path, caption_one(path, service, intake, loaded, search).await) }
         });
         // Enough at a time to fill the model's batches, and no more than may wait for it.
         let at_once = queue.max_batch_size.min(queue.capacity);
@@ -127,18 +120,10 @@ impl CaptionPhotos {
             progress.suspend(|| self.print(path, &outcome, candidates))?;
         }
         progress.finish_and_clear();
-        Ok(if failures == 0 {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn search_options(
-        &self,
-        config: &Config,
-        loaded: &Loaded,
-    ) -> anyhow::Result<(SearchOptions, usize)> {
+    fn search_options(&self, config: &Config, loaded: &Loaded) -> anyhow::Result<(SearchOptions, usize)> {
         let longest = loaded.info.max_length;
         let search = SearchOptions {
             beam_size: self.beam_size.unwrap_or(config.captioning.beam_size),
@@ -148,37 +133,21 @@ impl CaptionPhotos {
             bail!("--beam-size must be 1 or more");
         }
         if !(2..=longest).contains(&search.max_length) {
-            bail!(
-                "--max-length must be from 2 to {longest} with this model, not {}",
-                search.max_length
-            );
+            bail!("--max-length must be from 2 to {longest} with this model, not {}", search.max_length);
         }
-        let candidates = self
-            .candidates
-            .unwrap_or(config.captioning.candidates.min(search.beam_size));
+        let candidates = self.candidates.unwrap_or(config.captioning.candidates.min(search.beam_size));
         if !(1..=search.beam_size).contains(&candidates) {
-            bail!(
-                "--candidates must be from 1 to the beam size ({}), not {candidates}",
-                search.beam_size
-            );
+            bail!("--candidates must be from 1 to the beam size ({}), not {candidates}", search.beam_size);
         }
         Ok((search, candidates))
     }
 
     /// Prints a line; the error is that of standard output, e.g. a closed pipe.
-    fn print(
-        &self,
-        path: &Path,
-        outcome: &anyhow::Result<Outcome>,
-        candidates: usize,
-    ) -> anyhow::Result<()> {
+    fn print(&self, path: &Path, outcome: &anyhow::Result<Outcome>, candidates: usize) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         match outcome {
             Ok(outcome) => {
-                let best = outcome
-                    .captions
-                    .first()
-                    .context("the search gave no caption")?;
+                let best = outcome.captions.first().context("the search gave no caption")?;
                 if self.json {
                     let line = Line {
                         image: path,
@@ -212,15 +181,10 @@ async fn caption_one(
     search: SearchOptions,
 ) -> anyhow::Result<Outcome> {
     if path.is_dir() {
-        bail!(
-            "this is a folder: name the photos in it, e.g. {}/*.jpg",
-            path.display()
-        );
+        bail!("this is a folder: name the photos in it, e.g. {}/*.jpg", path.display());
     }
     let bytes = tokio::fs::read(path).await?;
-    let photo = intake
-        .read(bytes, Arc::clone(&loaded.prepare), |_, _| Ok(()))
-        .await?;
+    let photo = intake.read(bytes, Arc::clone(&loaded.prepare), |_, _| Ok(())).await?;
     let captioned = service.caption(photo.prepared, search).await?;
     let timings = LineTimings {
         decode: photo.decode_ms,
@@ -228,10 +192,7 @@ async fn caption_one(
         encode: captioned.encode_ms,
         search: captioned.search_ms,
     };
-    Ok(Outcome {
-        captions: captioned.captions,
-        timings,
-    })
+    Ok(Outcome { captions: captioned.captions, timings })
 }
 
 /// Progress on standard error, where it takes long and a person watches.

@@ -62,11 +62,9 @@ impl Import {
             force: self.force,
             float32: self.float32,
         };
-        let spinner =
-            ProgressBar::new_spinner().with_message("reading, checking and writing the weights");
+        let spinner = ProgressBar::new_spinner().with_message("reading, checking and writing the weights");
         spinner.enable_steady_tick(Duration::from_millis(100));
-        let report = import(&options)
-            .with_context(|| format!("{} was not imported", options.checkpoint.display()))?;
+        let report = import(&options).with_context(|| format!("{} was not imported", options.checkpoint.display()))?;
         spinner.finish_and_clear();
         print_report(&options, &report);
         Ok(ExitCode::SUCCESS)
@@ -81,14 +79,8 @@ fn print_report(options: &ImportOptions, report: &ImportReport) {
         report.config.vocab_size,
         report.config.backbone.name()
     );
-    println!(
-        "largest rounding of a weight: {:.1e}",
-        report.largest_rounding
-    );
+    println!("largest rounding of a weight: {:.1e}", report.largest_rounding);
     if !report.unused.is_empty() {
-        println!(
-            "left out, as the model computes or does not need them: {}",
-            report.unused.join(", ")
-        );
+        println!("left out, as the model computes or does not need them: {}", report.unused.join(", "));
     }
 }

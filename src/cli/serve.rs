@@ -66,10 +66,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     stop.send(()).ok();
     if !server.is_finished() {
         tracing::info!("finishing what is in progress");
-        if tokio::time::timeout(shutdown_timeout, &mut server)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(shutdown_timeout, &mut server).await.is_err() {
             tracing::warn!("gave up on requests still in progress after {shutdown_timeout:?}");
             server.abort();
         }
@@ -85,16 +82,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 fn start_model(config: &Config) -> anyhow::Result<CaptionService> {
     let (folder, options) = (config.model.path.clone(), config.load_options());
     if !folder.is_dir() {
-        bail!(
-            "there is no model folder {} (setting model.path)",
-            folder.display()
-        );
+        bail!("there is no model folder {} (setting model.path)", folder.display());
     }
     let load = move || Captioner::load(&folder, &options);
-    Ok(CaptionService::start(
-        super::queue_settings(&config.captioning),
-        load,
-    )?)
+    Ok(CaptionService::start(super::queue_settings(&config.captioning), load)?)
 }
 
 /// Logs what was loaded, once it is.
@@ -102,12 +93,7 @@ fn announce_when_ready(captions: CaptionService) {
     tokio::spawn(async move {
         if let Ok(loaded) = captions.ready().await {
             let model = &loaded.info;
-            tracing::info!(
-                model = model.id,
-                device = model.device,
-                precision = model.precision,
-                "ready for photos"
-            );
+            tracing::info!(model = model.id, device = model.device, precision = model.precision, "ready for photos");
         }
     });
 }

@@ -39,11 +39,7 @@ fn the_committed_file_is_valid_and_is_the_default() {
 fn every_setting_has_a_comment() {
     let lines: Vec<&str> = DEFAULTS.lines().collect();
     for pair in lines.windows(2).filter(|pair| pair[1].contains(" = ")) {
-        assert!(
-            pair[0].starts_with("# ") || pair[1].starts_with('#'),
-            "no comment above {}",
-            pair[1]
-        );
+        assert!(pair[0].starts_with("# ") || pair[1].starts_with('#'), "no comment above {}", pair[1]);
     }
 }
 
@@ -59,46 +55,22 @@ fn a_file_overrides_only_what_it_names() {
 #[test]
 fn a_named_file_must_be_there() {
     let error = Config::load(Some(Path::new("no/such.toml"))).expect_err("no such file");
-    assert_eq!(
-        error.to_string(),
-        "there is no configuration file no/such.toml"
-    );
+    assert_eq!(error.to_string(), "there is no configuration file no/such.toml");
 }
 
 #[test]
 fn unknown_keys_and_sections_are_named_with_what_there_is() {
     let key = "[server]\nadress = \"x:1\"";
-    assert_fault(
-        key,
-        &[
-            "server.adress: there is no such setting",
-            "max_upload_bytes",
-        ],
-    );
-    assert_fault(
-        "[sever]\naddress = \"x:1\"",
-        &["sever: there is no such setting", "captioning"],
-    );
+    assert_fault(key, &["server.adress: there is no such setting", "max_upload_bytes"]);
+    assert_fault("[sever]\naddress = \"x:1\"", &["sever: there is no such setting", "captioning"]);
 }
 
 #[test]
 fn bad_types_and_choices_are_named_with_what_is_allowed() {
-    assert_fault(
-        "[server]\nmax_upload_bytes = \"much\"",
-        &["server.max_upload_bytes: ", "much"],
-    );
-    assert_fault(
-        "[server]\nmax_upload_bytes = -1",
-        &["server.max_upload_bytes: ", "-1"],
-    );
-    assert_fault(
-        "[model]\ndevice = \"tpu\"",
-        &["model.device: ", "tpu", "cuda"],
-    );
-    assert_fault(
-        "[model]\nprecision = \"int8\"",
-        &["model.precision: ", "bfloat16"],
-    );
+    assert_fault("[server]\nmax_upload_bytes = \"much\"", &["server.max_upload_bytes: ", "much"]);
+    assert_fault("[server]\nmax_upload_bytes = -1", &["server.max_upload_bytes: ", "-1"]);
+    assert_fault("[model]\ndevice = \"tpu\"", &["model.device: ", "tpu", "cuda"]);
+    assert_fault("[model]\nprecision = \"int8\"", &["model.precision: ", "bfloat16"]);
 }
 
 #[test]
@@ -111,10 +83,7 @@ fn values_that_cannot_work_are_all_named() {
     let text = "[server]\naddress = \"localhost\"\n[captioning]\nbeam_size = 11";
     assert_fault(
         text,
-        &[
-            "server.address: must be host:port",
-            "captioning.beam_size: must be from 1 to captioning.max_beam_size",
-        ],
+        &["server.address: must be host:port", "captioning.beam_size: must be from 1 to captioning.max_beam_size"],
     );
 }
 

@@ -109,10 +109,7 @@ impl TryFrom<CaptionRow> for StoredCaption {
     fn try_from(row: CaptionRow) -> Result<StoredCaption, StoreError> {
         let candidates = serde_json::from_str(&row.candidates);
         Ok(StoredCaption {
-            candidates: candidates.map_err(|source| StoreError::Candidates {
-                id: row.id.clone(),
-                source,
-            })?,
+            candidates: candidates.map_err(|source| StoreError::Candidates { id: row.id.clone(), source })?,
             id: row.id,
             caption: row.caption,
             score: row.score,
@@ -148,11 +145,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn add_caption(
-        &self,
-        image: &NewImage,
-        caption: &NewCaption,
-    ) -> Result<StoredCaption, StoreError> {
+    pub async fn add_caption(&self, image: &NewImage, caption: &NewCaption) -> Result<StoredCaption, StoreError> {
         let mut transaction = self.database.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query(
             "INSERT INTO images (id, sha256, media_type, width, height, bytes) \
@@ -176,11 +169,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn find_caption(
-        &self,
-        sha256: &str,
-        key: &SearchKey,
-    ) -> Result<Option<StoredCaption>, StoreError> {
+    pub async fn find_caption(&self, sha256: &str, key: &SearchKey) -> Result<Option<StoredCaption>, StoreError> {
         let row = find(&self.database, sha256, key).await?;
         row.map(StoredCaption::try_from).transpose()
     }
@@ -190,10 +179,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn caption(&self, id: &str) -> Result<Option<StoredCaption>, StoreError> {
-        let row: Option<CaptionRow> = sqlx::query_as(select_captions!("WHERE captions.id = ?"))
-            .bind(id)
-            .fetch_optional(&self.database)
-            .await?;
+        let row: Option<CaptionRow> =
+            sqlx::query_as(select_captions!("WHERE captions.id = ?")).bind(id).fetch_optional(&self.database).await?;
         row.map(StoredCaption::try_from).transpose()
     }
 
@@ -201,18 +188,13 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn captions(
-        &self,
-        limit: u32,
-        before: Option<&str>,
-    ) -> Result<Vec<StoredCaption>, StoreError> {
-        let rows: Vec<CaptionRow> = sqlx::query_as(select_captions!(
-            "WHERE ?1 IS NULL OR captions.id < ?1 ORDER BY captions.id DESC LIMIT ?2"
-        ))
-        .bind(before)
-        .bind(limit)
-        .fetch_all(&self.database)
-        .await?;
+    pub async fn captions(&self, limit: u32, before: Option<&str>) -> Result<Vec<StoredCaption>, StoreError> {
+        let rows: Vec<CaptionRow> =
+            sqlx::query_as(select_captions!("WHERE ?1 IS NULL OR captions.id < ?1 ORDER BY captions.id DESC LIMIT ?2"))
+                .bind(before)
+                .bind(limit)
+                .fetch_all(&self.database)
+                .await?;
         rows.into_iter().map(StoredCaption::try_from).collect()
     }
 }

@@ -34,11 +34,7 @@ const QUALITY: u8 = 92;
 ///
 /// # Errors
 /// When the pixels cannot be encoded.
-pub fn clean_copy(
-    uploaded: &[u8],
-    decoded: &DecodedImage,
-    thumbnail_side: u32,
-) -> Result<CleanCopy, ImageError> {
+pub fn clean_copy(uploaded: &[u8], decoded: &DecodedImage, thumbnail_side: u32) -> Result<CleanCopy, ImageError> {
     let stripped = match decoded.format {
         ImageFormat::Jpeg => strip_jpeg(uploaded),
         ImageFormat::Png => strip_png(uploaded),
@@ -103,13 +99,10 @@ fn only_scans(scans: &[u8]) -> bool {
 
 /// The PNG with only the chunks that a still picture needs.
 fn strip_png(uploaded: &[u8]) -> Option<Vec<u8>> {
-    const NEEDED: [&[u8; 4]; 9] = [
-        b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP",
-    ];
+    const NEEDED: [&[u8; 4]; 9] = [b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP"];
     let mut png = Png::from_bytes(Bytes::copy_from_slice(uploaded)).ok()?;
     let orientation = orientation_only(png.exif());
-    png.chunks_mut()
-        .retain(|chunk| NEEDED.contains(&&chunk.kind()));
+    png.chunks_mut().retain(|chunk| NEEDED.contains(&&chunk.kind()));
     png.set_exif(orientation);
     Some(png.encoder().bytes().into())
 }
@@ -118,11 +111,7 @@ fn strip_png(uploaded: &[u8]) -> Option<Vec<u8>> {
 fn strip_webp(uploaded: &[u8]) -> Option<Vec<u8>> {
     const KNOWN: [&[u8; 4]; 6] = [b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF"];
     let mut webp = WebP::from_bytes(Bytes::copy_from_slice(uploaded)).ok()?;
-    if !webp
-        .chunks()
-        .iter()
-        .all(|chunk| KNOWN.contains(&&chunk.id()))
-    {
+    if !webp.chunks().iter().all(|chunk| KNOWN.contains(&&chunk.id())) {
         return None;
     }
     let orientation = orientation_only(webp.exif());
@@ -156,18 +145,12 @@ fn encode(pixels: &RgbImage, format: ImageFormat) -> Result<(Vec<u8>, ImageForma
             (written, ImageFormat::Jpeg)
         }
         ImageFormat::Png | ImageFormat::Gif | ImageFormat::Bmp | ImageFormat::Tiff => {
-            let encoder = PngEncoder::new_with_quality(
-                &mut bytes,
-                CompressionType::Fast,
-                FilterType::Adaptive,
-            );
+            let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive);
             let written = encoder.write_image(pixels, width, height, ExtendedColorType::Rgb8);
             (written, ImageFormat::Png)
         }
     };
-    written.map_err(|error| ImageError::Encode {
-        reason: error.to_string(),
-    })?;
+    written.map_err(|error| ImageError::Encode { reason: error.to_string() })?;
     Ok((bytes, format))
 }
 

@@ -31,9 +31,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(directory: &Path) -> Files {
-        Files {
-            directory: directory.to_owned(),
-        }
+        Files { directory: directory.to_owned() }
     }
 
     /// Where a file lies: `images/ab/ab12….jpg`.
@@ -45,10 +43,7 @@ impl Files {
 
     /// Writes a file so that it is either whole or not there, also after a power cut.
     pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let failed = |source| StoreError::File {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| StoreError::File { path: path.to_owned(), source };
         let folder = path.parent().unwrap_or(&self.directory);
         fs::create_dir_all(folder).map_err(failed)?;
         let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
@@ -56,13 +51,8 @@ impl Files {
         beside.as_file().sync_all().map_err(failed)?;
         beside.persist(path).map_err(|error| failed(error.error))?;
         // The rename itself, and a folder made on the way, are durable once the folders above are synced.
-        for folder in folder
-            .ancestors()
-            .take_while(|folder| folder.starts_with(&self.directory))
-        {
-            File::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(failed)?;
+        for folder in folder.ancestors().take_while(|folder| folder.starts_with(&self.directory)) {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
         }
         Ok(())
     }
@@ -93,9 +83,7 @@ mod tests {
         fs::write(directory.path().join("images"), b"in the way").expect("writes");
         let files = Files::new(directory.path());
         let path = files.path(FileKind::Photo, "ab12", "jpg");
-        let error = files
-            .write(&path, b"photo")
-            .expect_err("a file is in the way");
+        let error = files.write(&path, b"photo").expect_err("a file is in the way");
         assert!(error.to_string().contains("ab12.jpg"), "{error}");
     }
 }

@@ -42,9 +42,7 @@ impl Store {
             files.write(&photo, &copy.bytes)?;
             files.write(&thumbnail, &copy.thumbnail)
         });
-        writing
-            .await
-            .unwrap_or_else(|died| Err(StoreError::Died(died.to_string())))
+        writing.await.unwrap_or_else(|died| Err(StoreError::Died(died.to_string())))
     }
 
     /// True when the photo with this hash is stored.
@@ -52,11 +50,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn has_image(&self, sha256: &str) -> Result<bool, StoreError> {
-        let found: i64 =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM images WHERE sha256 = ?)")
-                .bind(sha256)
-                .fetch_one(&self.database)
-                .await?;
+        let found: i64 = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM images WHERE sha256 = ?)")
+            .bind(sha256)
+            .fetch_one(&self.database)
+            .await?;
         Ok(found != 0)
     }
 
@@ -76,11 +73,7 @@ impl Store {
     ///
     /// # Errors
     /// When the file is there but cannot be read.
-    pub async fn read_file(
-        &self,
-        image: &StoredImage,
-        kind: FileKind,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+    pub async fn read_file(&self, image: &StoredImage, kind: FileKind) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.file_path(image, kind);
         match tokio::fs::read(&path).await {
             Ok(bytes) => Ok(Some(bytes)),

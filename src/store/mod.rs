@@ -73,10 +73,7 @@ impl Store {
     /// # Errors
     /// When the folder or the database cannot be used.
     pub async fn open(directory: &Path) -> Result<Store, StoreError> {
-        std::fs::create_dir_all(directory).map_err(|source| StoreError::File {
-            path: directory.to_owned(),
-            source,
-        })?;
+        std::fs::create_dir_all(directory).map_err(|source| StoreError::File { path: directory.to_owned(), source })?;
         let options = SqliteConnectOptions::new()
             .filename(directory.join("expansionnet.sqlite3"))
             .create_if_missing(true)
@@ -86,15 +83,9 @@ impl Store {
             // sync of the log per caption, which is little beside the model's work.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Self::BUSY_TIMEOUT);
-        let database = SqlitePoolOptions::new()
-            .max_connections(Self::CONNECTIONS)
-            .connect_with(options)
-            .await?;
+        let database = SqlitePoolOptions::new().max_connections(Self::CONNECTIONS).connect_with(options).await?;
         sqlx::migrate!().run(&database).await?;
-        Ok(Store {
-            database,
-            files: Files::new(directory),
-        })
+        Ok(Store { database, files: Files::new(directory) })
     }
 
     /// Closes every connection, which folds the write-ahead log into the database file.

@@ -4,9 +4,7 @@ use super::AppState;
 use super::options::{CheckedOptions, RequestedOptions};
 use super::problem::Problem;
 use crate::captioning::Captioned;
-use crate::store::{
-    Candidate, NewCaption, NewImage, SearchKey, StoreError, StoredCaption, Timings, clean_copy,
-};
+use crate::store::{Candidate, NewCaption, NewImage, SearchKey, StoreError, StoredCaption, Timings, clean_copy};
 use axum::body::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -53,10 +51,7 @@ impl Answer {
             caption: stored.caption,
             score: stored.score,
             candidates: stored.candidates,
-            model: AnswerModel {
-                id: stored.model_id,
-                revision: stored.model_revision,
-            },
+            model: AnswerModel { id: stored.model_id, revision: stored.model_revision },
             image: AnswerImage {
                 id: stored.image_id,
                 width: stored.width,
@@ -79,11 +74,7 @@ impl Answer {
 /// Captions a photo, or finds what the same photo, model and search gave before.
 ///
 /// What is answered is in the store: a kill afterwards does not lose it.
-pub(super) async fn answer(
-    state: &AppState,
-    photo: Bytes,
-    options: RequestedOptions,
-) -> Result<Answer, Problem> {
+pub(super) async fn answer(state: &AppState, photo: Bytes, options: RequestedOptions) -> Result<Answer, Problem> {
     let loaded = state.captions.loaded()?;
     let options = options.check(&state.config.captioning, loaded.info.max_length)?;
     let sha256 = hash(photo.clone()).await?;
@@ -93,10 +84,7 @@ pub(super) async fn answer(
     }
     let side = state.config.storage.thumbnail_side;
     let make_copy = move |bytes: &[u8], decoded: &_| clean_copy(bytes, decoded, side);
-    let taken_in = state
-        .intake
-        .read(photo, Arc::clone(&loaded.prepare), make_copy)
-        .await?;
+    let taken_in = state.intake.read(photo, Arc::clone(&loaded.prepare), make_copy).await?;
     let image = NewImage {
         sha256,
         media_type: taken_in.made.media_type,
@@ -134,27 +122,16 @@ fn search_key(model: &ModelInfo, options: &CheckedOptions) -> SearchKey {
     }
 }
 
-async fn keep_files(
-    state: &AppState,
-    sha256: &str,
-    copy: crate::store::CleanCopy,
-) -> Result<(), StoreError> {
+async fn keep_files(state: &AppState, sha256: &str, copy: crate::store::CleanCopy) -> Result<(), StoreError> {
     if state.store.has_image(sha256).await? {
         return Ok(());
     }
     state.store.keep_files(sha256, copy).await
 }
 
-fn new_caption(
-    model: &ModelInfo,
-    key: SearchKey,
-    captioned: Captioned,
-    decode_ms: f64,
-) -> NewCaption {
-    let candidates = captioned.captions.into_iter().map(|found| Candidate {
-        caption: found.caption,
-        score: found.score,
-    });
+fn new_caption(model: &ModelInfo, key: SearchKey, captioned: Captioned, decode_ms: f64) -> NewCaption {
+    let candidates =
+        captioned.captions.into_iter().map(|found| Candidate { caption: found.caption, score: found.score });
     NewCaption {
         model_id: model.id.clone(),
         key,

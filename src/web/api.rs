@@ -27,17 +27,12 @@ pub(super) async fn caption(
     request: Request,
 ) -> Result<Response, Problem> {
     let _place = upload_place(&state)?;
-    let Upload {
-        mut photos,
-        options,
-    } = upload::receive(request, &state.config.server).await?;
+    let Upload { mut photos, options } = upload::receive(request, &state.config.server).await?;
     if photos.len() == 1 {
         let answer = answer(&state, photos.remove(0), options).await?;
         return Ok(Json(answer).into_response());
     }
-    let answers = photos
-        .into_iter()
-        .map(|photo| answer(&state, photo, options));
+    let answers = photos.into_iter().map(|photo| answer(&state, photo, options));
     // As many at a time as the model takes at once: a request with many photos does not fill the queue.
     let answers = futures_util::stream::iter(answers);
     let answers = answers.buffered(state.config.captioning.max_batch_size);
@@ -56,8 +51,7 @@ pub(super) fn upload_place(state: &AppState) -> Result<OwnedSemaphorePermit, Pro
     Arc::clone(&state.uploads).try_acquire_owned().map_err(|_| {
         let status = StatusCode::TOO_MANY_REQUESTS;
         let detail = "too many photos are being uploaded at the moment: try again in a moment";
-        Problem::new(status, "too-many-uploads", "Too many uploads", detail)
-            .retry_after(Duration::from_secs(1))
+        Problem::new(status, "too-many-uploads", "Too many uploads", detail).retry_after(Duration::from_secs(1))
     })
 }
 
@@ -86,25 +80,18 @@ pub(super) async fn captions(
     State(state): State<AppState>,
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Json<CaptionList>, Problem> {
-    let Query(paging) =
-        paging.map_err(|rejection| Problem::invalid_option(rejection.body_text()))?;
+    let Query(paging) = paging.map_err(|rejection| Problem::invalid_option(rejection.body_text()))?;
     let limit = paging.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         let detail = format!("`limit` must be from 1 to {MAX_LIMIT}, not {limit}");
         return Err(Problem::invalid_option(detail));
     }
     // One more tells whether there is a next page.
-    let mut captions = state
-        .store
-        .captions(limit + 1, paging.before.as_deref())
-        .await?;
+    let mut captions = state.store.captions(limit + 1, paging.before.as_deref()).await?;
     let more = captions.len() > limit as usize;
     captions.truncate(limit as usize);
     let next = captions.last().filter(|_| more).map(|last| last.id.clone());
-    let captions = captions
-        .into_iter()
-        .map(|stored| Answer::new(stored, true))
-        .collect();
+    let captions = captions.into_iter().map(|stored| Answer::new(stored, true)).collect();
     Ok(Json(CaptionList { captions, next }))
 }
 
@@ -145,32 +132,19 @@ pub(super) async fn image(
     let missing = || Problem::not_found("There is no photo with this id.");
     let image = state.store.image(&id).await?.ok_or_else(missing)?;
     let (kind, media_type, tag) = match query.size {
-        ImageSize::Full => (
-            FileKind::Photo,
-            image.media_type.clone(),
-            format!("\"{}\"", image.sha256),
-        ),
+        ImageSize::Full => (FileKind::Photo, image.media_type.clone(), format!("\"{}\"", image.sha256)),
         ImageSize::Thumbnail => {
             let tag = format!("\"{}-thumbnail\"", image.sha256);
             (FileKind::Thumbnail, "image/jpeg".to_owned(), tag)
         }
     };
     // The content of an id never changes; other people's browsers and proxies need not keep it.
-    let caching = [
-        (
-            header::CACHE_CONTROL,
-            "private, max-age=31536000, immutable".to_owned(),
-        ),
-        (header::ETAG, tag.clone()),
-    ];
+    let caching =
+        [(header::CACHE_CONTROL, "private, max-age=31536000, immutable".to_owned()), (header::ETAG, tag.clone())];
     if matches_tag(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
     }
-    let bytes = state
-        .store
-        .read_file(&image, kind)
-        .await?
-        .ok_or_else(missing)?;
+    let bytes = state.store.read_file(&image, kind).await?.ok_or_else(missing)?;
     Ok((caching, [(header::CONTENT_TYPE, media_type)], bytes).into_response())
 }
 

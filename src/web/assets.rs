@@ -22,14 +22,7 @@ pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
         hash.update(file.metadata.sha256_hash());
     }
     let mark = hash.finalize();
-    format!(
-        "{}-{:02x}{:02x}{:02x}{:02x}",
-        env!("CARGO_PKG_VERSION"),
-        mark[0],
-        mark[1],
-        mark[2],
-        mark[3]
-    )
+    format!("{}-{:02x}{:02x}{:02x}{:02x}", env!("CARGO_PKG_VERSION"), mark[0], mark[1], mark[2], mark[3])
 });
 
 /// `GET /static/{path}`
@@ -43,10 +36,7 @@ pub(super) async fn file(
     let current = query.is_some_and(|query| query.strip_prefix("v=") == Some(VERSION.as_str()));
     let cache = if current { FOREVER } else { "no-cache" };
     let tag = entity_tag(&file);
-    let caching = [
-        (header::CACHE_CONTROL, cache.to_owned()),
-        (header::ETAG, tag.clone()),
-    ];
+    let caching = [(header::CACHE_CONTROL, cache.to_owned()), (header::ETAG, tag.clone())];
     if matches_tag(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
     }
@@ -60,9 +50,7 @@ pub(super) const FOREVER: &str = "public, max-age=31536000, immutable";
 /// True when the client already has the version with this tag.
 pub(super) fn matches_tag(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers.get_all(header::IF_NONE_MATCH).iter();
-    let mut known = known
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|tags| tags.split(','));
+    let mut known = known.filter_map(|value| value.to_str().ok()).flat_map(|tags| tags.split(','));
     known.any(|known| {
         let known = known.trim();
         known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
@@ -72,9 +60,6 @@ pub(super) fn matches_tag(headers: &HeaderMap, tag: &str) -> bool {
 /// Weak, since the same file may go out compressed or not.
 fn entity_tag(file: &EmbeddedFile) -> String {
     let hash = file.metadata.sha256_hash();
-    let digits: String = hash[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digits: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("\"{digits}\"")
 }

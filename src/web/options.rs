@@ -41,37 +41,22 @@ impl RequestedOptions {
             }
         };
         let number = value.trim().parse().map_err(|_| {
-            Problem::invalid_option(format!(
-                "`{name}` must be a whole number, not `{}`",
-                shorten(value)
-            ))
+            Problem::invalid_option(format!("`{name}` must be a whole number, not `{}`", shorten(value)))
         })?;
         *option = Some(number);
         Ok(())
     }
 
     /// Checks against the settings and the model's longest caption.
-    pub(super) fn check(
-        self,
-        settings: &CaptioningConfig,
-        longest: usize,
-    ) -> Result<CheckedOptions, Problem> {
+    pub(super) fn check(self, settings: &CaptioningConfig, longest: usize) -> Result<CheckedOptions, Problem> {
         let beam_size = self.beam_size.unwrap_or(settings.beam_size);
         in_range("beam_size", beam_size, 1, settings.max_beam_size)?;
         let max_length = self.max_length.unwrap_or(longest);
         in_range("max_length", max_length, SHORTEST, longest)?;
         // Who asks for fewer beams than there are captions by default gets as many as there are beams.
-        let candidates = self
-            .candidates
-            .unwrap_or(settings.candidates.min(beam_size));
+        let candidates = self.candidates.unwrap_or(settings.candidates.min(beam_size));
         in_range("candidates", candidates, 1, beam_size)?;
-        Ok(CheckedOptions {
-            search: SearchOptions {
-                beam_size,
-                max_length,
-            },
-            candidates,
-        })
+        Ok(CheckedOptions { search: SearchOptions { beam_size, max_length }, candidates })
     }
 }
 
@@ -82,9 +67,7 @@ fn in_range(name: &str, value: usize, least: usize, most: usize) -> Result<(), P
     if (least..=most).contains(&value) {
         return Ok(());
     }
-    Err(Problem::invalid_option(format!(
-        "`{name}` must be from {least} to {most}, not {value}"
-    )))
+    Err(Problem::invalid_option(format!("`{name}` must be from {least} to {most}, not {value}")))
 }
 
 /// Enough of a value to recognise it.
@@ -102,13 +85,7 @@ mod tests {
     }
 
     fn checked(beam_size: usize, max_length: usize, candidates: usize) -> CheckedOptions {
-        CheckedOptions {
-            search: SearchOptions {
-                beam_size,
-                max_length,
-            },
-            candidates,
-        }
+        CheckedOptions { search: SearchOptions { beam_size, max_length }, candidates }
     }
 
     #[test]
@@ -128,34 +105,15 @@ mod tests {
     fn what_is_out_of_range_is_named_with_the_range() {
         for (name, value, message) in [
             ("beam_size", "0", "`beam_size` must be from 1 to 10, not 0."),
-            (
-                "beam_size",
-                "11",
-                "`beam_size` must be from 1 to 10, not 11.",
-            ),
-            (
-                "max_length",
-                "1",
-                "`max_length` must be from 2 to 74, not 1.",
-            ),
-            (
-                "max_length",
-                "75",
-                "`max_length` must be from 2 to 74, not 75.",
-            ),
-            (
-                "candidates",
-                "6",
-                "`candidates` must be from 1 to 5, not 6.",
-            ),
+            ("beam_size", "11", "`beam_size` must be from 1 to 10, not 11."),
+            ("max_length", "1", "`max_length` must be from 2 to 74, not 1."),
+            ("max_length", "75", "`max_length` must be from 2 to 74, not 75."),
+            ("candidates", "6", "`candidates` must be from 1 to 5, not 6."),
         ] {
             let mut options = RequestedOptions::default();
             options.set(name, value).expect("a number");
             let problem = check(options).expect_err("out of range");
-            assert_eq!(
-                (problem.status.as_u16(), problem.detail.as_str()),
-                (422, message)
-            );
+            assert_eq!((problem.status.as_u16(), problem.detail.as_str()), (422, message));
         }
     }
 
@@ -163,14 +121,9 @@ mod tests {
     fn unknown_names_and_other_than_whole_numbers_are_refused() {
         let mut options = RequestedOptions::default();
         let problem = options.set("beams", "5").expect_err("no such option");
-        assert_eq!(
-            problem.detail,
-            "There is no option `beams`; there is: beam_size, max_length, candidates."
-        );
+        assert_eq!(problem.detail, "There is no option `beams`; there is: beam_size, max_length, candidates.");
         for value in ["", "-1", "2.5", "five"] {
-            let problem = options
-                .set("beam_size", value)
-                .expect_err("not a whole number");
+            let problem = options.set("beam_size", value).expect_err("not a whole number");
             assert_eq!(problem.status.as_u16(), 422);
         }
         assert_eq!(options, RequestedOptions::default());

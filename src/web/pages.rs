@@ -71,10 +71,7 @@ pub(super) async fn index(State(state): State<AppState>) -> Result<Response, Pro
     let captioning = &state.config.captioning;
     let page = Index {
         version: &VERSION,
-        recent: recent
-            .into_iter()
-            .map(|stored| RecentCaption::new(stored, side))
-            .collect(),
+        recent: recent.into_iter().map(|stored| RecentCaption::new(stored, side)).collect(),
         model,
         options: PageOptions {
             default_beam_size: captioning.beam_size,
@@ -92,10 +89,7 @@ pub(super) async fn index(State(state): State<AppState>) -> Result<Response, Pro
 }
 
 /// `POST /`: the form without scripts; the captions are on the page it leads to.
-pub(super) async fn upload(
-    State(state): State<AppState>,
-    request: Request,
-) -> Result<Redirect, Problem> {
+pub(super) async fn upload(State(state): State<AppState>, request: Request) -> Result<Redirect, Problem> {
     let _place = upload_place(&state)?;
     let upload = upload::receive(request, &state.config.server).await?;
     for photo in upload.photos {
@@ -106,12 +100,7 @@ pub(super) async fn upload(
 
 /// A problem as a page.
 pub(super) fn error_page(problem: &Problem, request_id: &str) -> Response {
-    let page = ErrorPage {
-        version: &VERSION,
-        title: problem.title,
-        detail: &problem.detail,
-        request_id,
-    };
+    let page = ErrorPage { version: &VERSION, title: problem.title, detail: &problem.detail, request_id };
     match page.render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => {
@@ -152,11 +141,8 @@ fn page_model(state: &AppState) -> (PageModel, usize) {
         }
         Status::Loading | Status::Failed(_) => {
             let folder = state.config.model.path.file_name().unwrap_or_default();
-            let model = PageModel {
-                id: folder.to_string_lossy().into_owned(),
-                revision_short: String::new(),
-                ready: false,
-            };
+            let model =
+                PageModel { id: folder.to_string_lossy().into_owned(), revision_short: String::new(), ready: false };
             (model, WHILE_LOADING)
         }
     }

@@ -43,30 +43,14 @@ pub(super) struct ProblemJson<'a> {
 }
 
 impl Problem {
-    pub(super) fn new(
-        status: StatusCode,
-        code: &'static str,
-        title: &'static str,
-        detail: impl Display,
-    ) -> Problem {
-        Problem {
-            status,
-            code,
-            title,
-            detail: sentence(&detail.to_string()),
-            retry_after: None,
-        }
+    pub(super) fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Display) -> Problem {
+        Problem { status, code, title, detail: sentence(&detail.to_string()), retry_after: None }
     }
 
     /// The request cannot be understood.
     pub(super) fn malformed(detail: impl Display) -> Problem {
         let status = StatusCode::BAD_REQUEST;
-        Problem::new(
-            status,
-            "malformed-request",
-            "The request cannot be understood",
-            detail,
-        )
+        Problem::new(status, "malformed-request", "The request cannot be understood", detail)
     }
 
     /// An option is unknown or out of range.
@@ -112,36 +96,20 @@ impl Problem {
     /// What a bare status code of the framework means.
     fn from_status(status: StatusCode) -> Problem {
         let (code, title, detail) = match status {
-            StatusCode::FORBIDDEN => (
-                "cross-site",
-                "Forbidden",
-                "Requests from other sites are not accepted.",
-            ),
-            StatusCode::NOT_FOUND => (
-                "not-found",
-                "Not found",
-                "There is nothing at this address.",
-            ),
-            StatusCode::METHOD_NOT_ALLOWED => (
-                "method-not-allowed",
-                "Method not allowed",
-                "This address does not take this method.",
-            ),
-            StatusCode::PAYLOAD_TOO_LARGE => (
-                "too-large",
-                "The photo is too large",
-                "The request is larger than the server accepts.",
-            ),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => (
-                "unsupported-media-type",
-                "Unsupported media type",
-                "The server does not read this kind of body.",
-            ),
-            status if status.is_client_error() => (
-                "malformed-request",
-                "The request cannot be understood",
-                "The request is malformed.",
-            ),
+            StatusCode::FORBIDDEN => ("cross-site", "Forbidden", "Requests from other sites are not accepted."),
+            StatusCode::NOT_FOUND => ("not-found", "Not found", "There is nothing at this address."),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                ("method-not-allowed", "Method not allowed", "This address does not take this method.")
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                ("too-large", "The photo is too large", "The request is larger than the server accepts.")
+            }
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                ("unsupported-media-type", "Unsupported media type", "The server does not read this kind of body.")
+            }
+            status if status.is_client_error() => {
+                ("malformed-request", "The request cannot be understood", "The request is malformed.")
+            }
             _ => (
                 "internal",
                 "Something went wrong",
@@ -155,27 +123,15 @@ impl Problem {
 impl From<&ImageError> for Problem {
     fn from(error: &ImageError) -> Problem {
         let (status, code, title) = match error {
-            ImageError::Empty => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "empty-image",
-                "The file is empty",
-            ),
-            ImageError::Unsupported { .. } | ImageError::UnsupportedKind { .. } => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-image",
-                "This is not an image that can be read",
-            ),
+            ImageError::Empty => (StatusCode::UNPROCESSABLE_ENTITY, "empty-image", "The file is empty"),
+            ImageError::Unsupported { .. } | ImageError::UnsupportedKind { .. } => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-image", "This is not an image that can be read")
+            }
             ImageError::TooManyBytes { .. } => return Problem::too_large(error),
-            ImageError::TooManyPixels { .. } | ImageError::TooMuchMemory { .. } => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too-many-pixels",
-                "The photo has too many pixels",
-            ),
-            ImageError::Damaged { .. } => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "damaged-image",
-                "The image is damaged",
-            ),
+            ImageError::TooManyPixels { .. } | ImageError::TooMuchMemory { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too-many-pixels", "The photo has too many pixels")
+            }
+            ImageError::Damaged { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "damaged-image", "The image is damaged"),
             ImageError::Resize { .. } | ImageError::Encode { .. } => {
                 return Problem::internal(error);
             }
@@ -208,8 +164,7 @@ impl From<CaptionError> for Problem {
             }
             CaptionError::QueueFull { retry_after } => {
                 let status = StatusCode::TOO_MANY_REQUESTS;
-                Problem::new(status, "queue-full", "Too many photos are waiting", &error)
-                    .retry_after(*retry_after)
+                Problem::new(status, "queue-full", "Too many photos are waiting", &error).retry_after(*retry_after)
             }
             CaptionError::TimedOut => {
                 let status = StatusCode::GATEWAY_TIMEOUT;
@@ -255,9 +210,7 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     let id = id.as_ref().map_or("", RequestId::as_str);
     keep_error_headers(&mut parts.headers);
     if let Some(wait) = problem.retry_after {
-        parts
-            .headers
-            .insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+        parts.headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
     }
     let body = if as_page {
         pages::error_page(&problem, id)
@@ -284,9 +237,7 @@ fn wants_page(request: &Request) -> bool {
     let path = request.uri().path();
     let for_programs = ["/api/", "/static/", "/livez", "/readyz"];
     let accept = request.headers().get(header::ACCEPT);
-    let accept = accept
-        .and_then(|accept| accept.to_str().ok())
-        .unwrap_or_default();
+    let accept = accept.and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     accept.contains("text/html") && !for_programs.iter().any(|start| path.starts_with(start))
 }
 
@@ -296,10 +247,6 @@ fn sentence(message: &str) -> String {
     let Some(first) = characters.next() else {
         return String::new();
     };
-    let stop = if message.ends_with(['.', '!', '?']) {
-        ""
-    } else {
-        "."
-    };
+    let stop = if message.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{}{}{stop}", first.to_uppercase(), characters.as_str())
 }

@@ -20,10 +20,7 @@ impl RequestId {
 
 /// Gives the request an id, for the log and for problems, and echoes it in the response.
 pub(super) async fn assign(mut request: Request, next: Next) -> Response {
-    let given = request
-        .headers()
-        .get(X_REQUEST_ID)
-        .filter(|id| is_sound(id));
+    let given = request.headers().get(X_REQUEST_ID).filter(|id| is_sound(id));
     let id = given.cloned().unwrap_or_else(new_id);
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;

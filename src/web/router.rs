@@ -25,15 +25,8 @@ pub fn app(state: AppState) -> Router {
     // The first layer is the outermost: a request passes them from top to bottom, its response back up.
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn(request_id::assign))
-        .layer(
-            TraceLayer::new_for_http()
-                .make_span_with(span)
-                .on_response(DefaultOnResponse::new().level(Level::INFO)),
-        )
-        .layer(set_header(
-            header::CONTENT_SECURITY_POLICY,
-            CONTENT_SECURITY_POLICY,
-        ))
+        .layer(TraceLayer::new_for_http().make_span_with(span).on_response(DefaultOnResponse::new().level(Level::INFO)))
+        .layer(set_header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(set_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set_header(header::REFERRER_POLICY, "same-origin"))
         .layer(CompressionLayer::new())
@@ -82,9 +75,6 @@ async fn not_found() -> Problem {
 
 /// The panic's message goes to the log only.
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Problem::internal(&message.unwrap_or("a handler panicked")).into_response()
 }

@@ -52,11 +52,7 @@ async fn read(request: Request, limits: &ServerConfig) -> Result<Upload, Problem
     }
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.map_or(Ok("application/octet-stream"), |value| value.to_str());
-    let content_type = content_type
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default();
+    let content_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
     match content_type.trim().to_ascii_lowercase().as_str() {
         "multipart/form-data" => read_form(request, options, limits).await,
         "application/json" => read_json(&whole_body(request).await?, options),
@@ -72,11 +68,7 @@ async fn read(request: Request, limits: &ServerConfig) -> Result<Upload, Problem
 }
 
 /// A multipart form: any number of `image` parts, and options by their names, in any order.
-async fn read_form(
-    request: Request,
-    mut options: RequestedOptions,
-    limits: &ServerConfig,
-) -> Result<Upload, Problem> {
+async fn read_form(request: Request, mut options: RequestedOptions, limits: &ServerConfig) -> Result<Upload, Problem> {
     let form = Multipart::from_request(request, &()).await;
     let mut form = form.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     let mut photos = Vec::new();
@@ -88,16 +80,9 @@ async fn read_form(
         }
         if photos.len() == limits.max_images_per_request {
             let most = limits.max_images_per_request;
-            let detail = format!(
-                "one request may carry at most {most} photos: send the rest in another one"
-            );
+            let detail = format!("one request may carry at most {most} photos: send the rest in another one");
             let status = StatusCode::BAD_REQUEST;
-            return Err(Problem::new(
-                status,
-                "too-many-photos",
-                "Too many photos at once",
-                detail,
-            ));
+            return Err(Problem::new(status, "too-many-photos", "Too many photos at once", detail));
         }
         photos.extend(chosen_photo(field).await?);
     }
@@ -113,10 +98,7 @@ async fn chosen_photo(field: Field<'_>) -> Result<Option<Bytes>, Problem> {
 
 async fn read_raw(request: Request, options: RequestedOptions) -> Result<Upload, Problem> {
     let body = whole_body(request).await?;
-    Ok(Upload {
-        photos: vec![body],
-        options,
-    })
+    Ok(Upload { photos: vec![body], options })
 }
 
 /// A JSON body.
@@ -171,9 +153,8 @@ fn decode_base64(image: &str) -> Result<Bytes, Problem> {
     } else {
         BASE64.decode(text)
     };
-    let bytes = decoded.map_err(|error| {
-        Problem::malformed(format!("`image` is neither base64 nor a data URL: {error}"))
-    })?;
+    let bytes =
+        decoded.map_err(|error| Problem::malformed(format!("`image` is neither base64 nor a data URL: {error}")))?;
     Ok(bytes.into())
 }
 
@@ -188,9 +169,7 @@ fn broken_form(error: MultipartError) -> Problem {
 
 fn broken_body(status: StatusCode, error: &dyn Error) -> Problem {
     if status == StatusCode::PAYLOAD_TOO_LARGE {
-        Problem::too_large(
-            "the request is larger than the server accepts: send fewer or smaller photos",
-        )
+        Problem::too_large("the request is larger than the server accepts: send fewer or smaller photos")
     } else {
         Problem::malformed(format!("the body cannot be read: {error}"))
     }
@@ -201,20 +180,12 @@ mod tests {
     use super::*;
 
     fn decoded(image: &str) -> Result<Vec<u8>, String> {
-        decode_base64(image)
-            .map(Vec::from)
-            .map_err(|problem| problem.detail)
+        decode_base64(image).map(Vec::from).map_err(|problem| problem.detail)
     }
 
     #[test]
     fn base64_may_be_padded_or_not_broken_into_lines_or_in_a_data_url() {
-        for image in [
-            "aGk=",
-            "aGk",
-            "aG\nk=\n",
-            "data:image/png;base64,aGk=",
-            "data:;base64,aGk",
-        ] {
+        for image in ["aGk=", "aGk", "aG\nk=\n", "data:image/png;base64,aGk=", "data:;base64,aGk"] {
             assert_eq!(decoded(image), Ok(b"hi".to_vec()), "{image}");
         }
     }

@@ -11,7 +11,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const HOW_TO_INSTALL: &str = "this test needs Chromium and ChromeDriver; install them with: apt-get install chromium chromium-driver";
+const HOW_TO_INSTALL: &str =
+    "this test needs Chromium and ChromeDriver; install them with: apt-get install chromium chromium-driver";
 
 /// One browser session with a profile of its own.
 pub struct Browser {
@@ -31,20 +32,14 @@ impl Browser {
             .connect(&driver.url)
             .await
             .context(HOW_TO_INSTALL)?;
-        Ok(Self {
-            client,
-            driver,
-            _profile: profile,
-        })
+        Ok(Self { client, driver, _profile: profile })
     }
 
     /// Everything that the console holds since the last call and that is worse than a warning:
     /// script errors, failed requests, violations of the content security policy.
     pub async fn complaints(&self) -> Result<Vec<String>> {
         let log = self.command("se/log", json!({ "type": "browser" })).await?;
-        let entries = log
-            .as_array()
-            .with_context(|| format!("no console log in {log}"))?;
+        let entries = log.as_array().with_context(|| format!("no console log in {log}"))?;
         Ok(entries
             .iter()
             .filter(|entry| entry["level"] == "SEVERE")
@@ -59,9 +54,7 @@ impl Browser {
         let read = "const done = arguments[0]; \
                     navigator.clipboard.readText().then(done, (error) => done({ error: String(error) }));";
         let text = self.client.execute_async(read, vec![]).await?;
-        text.as_str()
-            .map(str::to_owned)
-            .with_context(|| format!("cannot read the clipboard: {text}"))
+        text.as_str().map(str::to_owned).with_context(|| format!("cannot read the clipboard: {text}"))
     }
 
     /// Writes what the page looks like into the build's folder for temporary files.
@@ -79,19 +72,9 @@ impl Browser {
 
     /// A ChromeDriver command that the WebDriver client does not know.
     async fn command(&self, path: &str, body: Value) -> Result<Value> {
-        let session = self
-            .client
-            .session_id()
-            .await?
-            .context("the session has ended")?;
+        let session = self.client.session_id().await?.context("the session has ended")?;
         let url = format!("{}/session/{session}/{path}", self.driver.url);
-        let answer: Value = reqwest::Client::new()
-            .post(url)
-            .json(&body)
-            .send()
-            .await?
-            .json()
-            .await?;
+        let answer: Value = reqwest::Client::new().post(url).json(&body).send().await?.json().await?;
         if answer["value"]["error"].is_string() {
             bail!("ChromeDriver refused {path}: {answer}");
         }
@@ -128,24 +111,15 @@ struct Driver {
 
 impl Driver {
     fn start() -> Result<Self> {
-        let process = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| match error.kind() {
-                ErrorKind::NotFound => anyhow!(HOW_TO_INSTALL),
-                _ => anyhow!(error).context("cannot start chromedriver"),
-            })?;
-        let mut driver = Self {
-            process,
-            url: String::new(),
-        };
-        let stdout = driver
-            .process
-            .stdout
-            .take()
-            .context("chromedriver has no standard output")?;
+        let process =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(
+                |error| match error.kind() {
+                    ErrorKind::NotFound => anyhow!(HOW_TO_INSTALL),
+                    _ => anyhow!(error).context("cannot start chromedriver"),
+                },
+            )?;
+        let mut driver = Self { process, url: String::new() };
+        let stdout = driver.process.stdout.take().context("chromedriver has no standard output")?;
         let port = announced_port(BufReader::new(stdout)).context(HOW_TO_INSTALL)?;
         driver.url = format!("http://127.0.0.1:{port}");
         Ok(driver)

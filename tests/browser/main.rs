@@ -25,12 +25,7 @@ async fn photos_are_captioned_and_found_again_after_a_restart() -> Result<()> {
     let browser = Browser::start().await?;
 
     let outcome = journey(&browser, &mut server, storage.path()).await;
-    if outcome.is_err()
-        && browser
-            .keep_screenshot("browser-failure.png")
-            .await
-            .is_err()
-    {
+    if outcome.is_err() && browser.keep_screenshot("browser-failure.png").await.is_err() {
         eprintln!("no screenshot of the failure could be taken");
     }
     browser.close().await?;
@@ -54,14 +49,9 @@ async fn journey(browser: &Browser, server: &mut Server, storage: &Path) -> Resu
 
     // The browser itself reports the refused text file; anything else is a fault of the page.
     let complaints = browser.complaints().await?;
-    let unexpected: Vec<_> = complaints
-        .iter()
-        .filter(|line| !(line.contains("/api/caption") && line.contains("415")))
-        .collect();
-    ensure!(
-        unexpected.is_empty(),
-        "the browser complained: {unexpected:#?}"
-    );
+    let unexpected: Vec<_> =
+        complaints.iter().filter(|line| !(line.contains("/api/caption") && line.contains("415"))).collect();
+    ensure!(unexpected.is_empty(), "the browser complained: {unexpected:#?}");
     Ok(())
 }
 
@@ -75,10 +65,7 @@ async fn drop_a_photo(page: &Page, server: &Server) -> Result<Value> {
     let (status, answer) = server.caption(DROPPED, photo).await?;
     ensure!(status == 200, "the API answered {status}: {answer}");
     let caption = text(&answer, "caption")?;
-    ensure!(
-        caption.len() > 1 && caption.ends_with('.'),
-        "an odd caption: {caption:?}"
-    );
+    ensure!(caption.len() > 1 && caption.ends_with('.'), "an odd caption: {caption:?}");
     ensure!(card.text_of(".result-caption").await? == caption);
     ensure!(card.text_of(".result-answer .score").await? == score_text(&answer)?);
     Ok(answer)
@@ -100,13 +87,7 @@ async fn read_the_alternatives(page: &Page, answer: &Value) -> Result<()> {
     ensure!(candidates.len() > 1, "no alternatives to show: {answer}");
     let expected = candidates[1..]
         .iter()
-        .map(|candidate| {
-            Ok(format!(
-                "{}\n{}",
-                text(candidate, "caption")?,
-                score_text(candidate)?
-            ))
-        })
+        .map(|candidate| Ok(format!("{}\n{}", text(candidate, "caption")?, score_text(candidate)?)))
         .collect::<Result<Vec<_>>>()?;
 
     card.click(".alternatives summary").await?;
@@ -134,10 +115,7 @@ async fn drop_a_text_file(page: &Page, server: &Server) -> Result<()> {
     let (status, problem) = server.caption(name, contents).await?;
     ensure!(status == 415, "the API answered {status}: {problem}");
     ensure!(card.text_of(".error-message").await? == text(&problem, "detail")?);
-    ensure!(
-        !card.shows(".retry").await?,
-        "a text file will never be a picture"
-    );
+    ensure!(!card.shows(".retry").await?, "a text file will never be a picture");
     Ok(())
 }
 
@@ -151,21 +129,15 @@ async fn find_it_among_recent_captions(page: &Page, answer: &Value) -> Result<()
 
 /// A synthetic picture that is part of the project.
 fn picture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("trainer/tests/fixtures/images")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("trainer/tests/fixtures/images").join(name)
 }
 
 fn text<'a>(object: &'a Value, field: &str) -> Result<&'a str> {
-    object[field]
-        .as_str()
-        .with_context(|| format!("no {field:?} in {object}"))
+    object[field].as_str().with_context(|| format!("no {field:?} in {object}"))
 }
 
 /// The score as the page writes it, with a real minus sign.
 fn score_text(object: &Value) -> Result<String> {
-    let score = object["score"]
-        .as_f64()
-        .with_context(|| format!("no score in {object}"))?;
+    let score = object["score"].as_f64().with_context(|| format!("no score in {object}"))?;
     Ok(format!("score {score:.2}").replace('-', "\u{2212}"))
 }

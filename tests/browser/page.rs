@@ -58,11 +58,7 @@ impl Page {
 
     /// Drops a file on the page.
     pub async fn drop_file(&self, name: &str, media_type: &str, bytes: &[u8]) -> Result<()> {
-        let arguments = vec![
-            json!(name),
-            json!(media_type),
-            json!(STANDARD.encode(bytes)),
-        ];
+        let arguments = vec![json!(name), json!(media_type), json!(STANDARD.encode(bytes))];
         self.client.execute(DROP_SCRIPT, arguments).await?;
         Ok(())
     }
@@ -70,12 +66,7 @@ impl Page {
     /// Chooses a file as in the browser's file dialog.
     pub async fn choose_file(&self, path: &Path) -> Result<()> {
         let path = path.to_str().context("a path that is not UTF-8")?;
-        Ok(self
-            .client
-            .find(Locator::Css("#photos"))
-            .await?
-            .send_keys(path)
-            .await?)
+        Ok(self.client.find(Locator::Css("#photos")).await?.send_keys(path).await?)
     }
 
     /// The card of the photo called `name`, once it is in `state`.
@@ -84,38 +75,24 @@ impl Page {
             State::Done => "done",
             State::Failed => "failed",
         };
-        self.wait_for(&format!(
-            ".result[data-state='{state}']:has(.file-name[title='{name}'])"
-        ))
-        .await
+        self.wait_for(&format!(".result[data-state='{state}']:has(.file-name[title='{name}'])")).await
     }
 
     /// The card of a stored caption in the list of recent ones.
     pub async fn recent_card(&self, caption_id: &str) -> Result<Card> {
-        self.wait_for(&format!(".recent-card[data-caption-id='{caption_id}']"))
-            .await
+        self.wait_for(&format!(".recent-card[data-caption-id='{caption_id}']")).await
     }
 
     /// The first element that the selector matches, as soon as there is one.
     pub async fn wait_for(&self, selector: &str) -> Result<Card> {
-        let element = self
-            .client
-            .wait()
-            .at_most(ANSWER_LIMIT)
-            .for_element(Locator::Css(selector))
-            .await;
-        Ok(Card(
-            element.with_context(|| format!("waited for {selector}"))?,
-        ))
+        let element = self.client.wait().at_most(ANSWER_LIMIT).for_element(Locator::Css(selector)).await;
+        Ok(Card(element.with_context(|| format!("waited for {selector}"))?))
     }
 
     /// The width in pixels of the image itself, not of its box; 0 if it could not be loaded.
     pub async fn loaded_width(&self, card: &Card, selector: &str) -> Result<u64> {
         let image = serde_json::to_value(card.find(selector).await?)?;
-        let width: Value = self
-            .client
-            .execute_async(LOADED_WIDTH_SCRIPT, vec![image])
-            .await?;
+        let width: Value = self.client.execute_async(LOADED_WIDTH_SCRIPT, vec![image]).await?;
         width.as_u64().with_context(|| format!("no width: {width}"))
     }
 }

@@ -36,25 +36,13 @@ impl Server {
             .arg("serve")
             .env("EXPANSIONNET_SERVER__ADDRESS", "127.0.0.1:0")
             .env("EXPANSIONNET_STORAGE__DIRECTORY", storage)
-            .env(
-                "EXPANSIONNET_MODEL__PATH",
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("models/default"),
-            )
+            .env("EXPANSIONNET_MODEL__PATH", Path::new(env!("CARGO_MANIFEST_DIR")).join("models/default"))
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot start the server")?;
-        let log = follow(
-            process
-                .stderr
-                .take()
-                .context("the server has no standard error")?,
-        );
+        let log = follow(process.stderr.take().context("the server has no standard error")?);
         // From here on the process is killed whatever happens.
-        let mut server = Self {
-            process,
-            url: String::new(),
-            _log: log,
-        };
+        let mut server = Self { process, url: String::new(), _log: log };
         server.url = announced_url(&server._log)?;
         server.wait_until_ready().await?;
         Ok(server)
@@ -76,11 +64,7 @@ impl Server {
     pub async fn caption(&self, name: &str, bytes: Vec<u8>) -> Result<(u16, Value)> {
         let form = Form::new().part("image", Part::bytes(bytes).file_name(name.to_owned()));
         let url = format!("{}/api/caption", self.url);
-        let response = reqwest::Client::new()
-            .post(url)
-            .multipart(form)
-            .send()
-            .await?;
+        let response = reqwest::Client::new().post(url).multipart(form).send().await?;
         Ok((response.status().as_u16(), response.json().await?))
     }
 
@@ -96,9 +80,7 @@ impl Server {
                 }
             }
         };
-        tokio::time::timeout(START_LIMIT, ready)
-            .await
-            .context("the server did not become ready")
+        tokio::time::timeout(START_LIMIT, ready).await.context("the server did not become ready")
     }
 }
 

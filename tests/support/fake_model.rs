@@ -40,9 +40,7 @@ pub struct Keeper {
 impl Keeper {
     /// Waits until a batch is in the model's hands; gives its size.
     pub fn entered(&self) -> usize {
-        self.entered
-            .recv_timeout(Duration::from_secs(20))
-            .expect("the model gets a batch")
+        self.entered.recv_timeout(Duration::from_secs(20)).expect("the model gets a batch")
     }
 
     /// Lets a batch through.
@@ -66,19 +64,12 @@ impl FakeModel {
     pub fn gated() -> (FakeModel, Keeper) {
         let (tell, entered) = channel();
         let (go, wait) = channel();
-        let gate = Gate {
-            entered: tell,
-            go: wait,
-        };
+        let gate = Gate { entered: tell, go: wait };
         (FakeModel::with_gate(Some(gate)), Keeper { entered, go })
     }
 
     fn with_gate(gate: Option<Gate>) -> FakeModel {
-        FakeModel {
-            info: info(),
-            gate,
-            dropped: Arc::default(),
-        }
+        FakeModel { info: info(), gate, dropped: Arc::default() }
     }
 
     /// Tells whether the model is gone.
@@ -109,9 +100,7 @@ fn info() -> ModelInfo {
 
 /// The input of a picture of this size.
 pub fn picture(width: u32, height: u32) -> PreparedImage {
-    PreparedImage {
-        planes: vec![width as f32, height as f32],
-    }
+    PreparedImage { planes: vec![width as f32, height as f32] }
 }
 
 impl Model for FakeModel {
@@ -131,9 +120,7 @@ impl Model for FakeModel {
             gate.entered.send(images.len()).ok();
             gate.go.recv().ok();
         }
-        let sizes = images
-            .iter()
-            .map(|image| (image.planes[0] as u32, image.planes[1] as u32));
+        let sizes = images.iter().map(|image| (image.planes[0] as u32, image.planes[1] as u32));
         let sizes: Vec<_> = sizes.collect();
         let has = |width| sizes.iter().any(|size| size.0 == width);
         assert!(!has(PANICS), "the fake model panics on purpose");
@@ -147,11 +134,7 @@ impl Model for FakeModel {
         images.iter().map(|&image| encoded[image]).collect()
     }
 
-    fn search(
-        &self,
-        encoded: &Self::Encoded,
-        options: &SearchOptions,
-    ) -> Result<Vec<Vec<Caption>>, InferenceError> {
+    fn search(&self, encoded: &Self::Encoded, options: &SearchOptions) -> Result<Vec<Vec<Caption>>, InferenceError> {
         let beams = |&(width, height): &(u32, u32)| {
             let caption = |beam| Caption {
                 caption: match width {

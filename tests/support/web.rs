@@ -41,9 +41,7 @@ impl Answered {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().expect("ASCII"))
+        self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
     }
 
     /// Checks that this is a problem with this status and code; gives its detail.
@@ -51,21 +49,13 @@ impl Answered {
     pub fn problem(&self, status: u16, code: &str) -> String {
         let text = String::from_utf8_lossy(&self.body);
         assert_eq!(self.status.as_u16(), status, "{text}");
-        assert_eq!(
-            self.header("content-type"),
-            "application/problem+json",
-            "{text}"
-        );
+        assert_eq!(self.header("content-type"), "application/problem+json", "{text}");
         let problem = self.json();
         assert_eq!(problem["code"], code, "{problem}");
         assert_eq!(problem["type"], format!("urn:expansionnet:problem:{code}"));
         assert_eq!(problem["status"], status);
         assert_eq!(problem["request_id"], self.header("x-request-id"));
-        assert!(
-            problem["title"]
-                .as_str()
-                .is_some_and(|title| !title.is_empty())
-        );
+        assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()));
         problem["detail"].as_str().expect("a detail").to_owned()
     }
 }
@@ -83,11 +73,7 @@ impl TestApp {
     }
 
     /// On a store that may be there already.
-    pub async fn in_directory(
-        directory: TempDir,
-        model: FakeModel,
-        change: impl FnOnce(&mut Config),
-    ) -> TestApp {
+    pub async fn in_directory(directory: TempDir, model: FakeModel, change: impl FnOnce(&mut Config)) -> TestApp {
         let mut config = Config::defaults().expect("valid defaults");
         change(&mut config);
         let settings = QueueSettings {
@@ -103,32 +89,22 @@ impl TestApp {
     /// Around a service in any state.
     pub async fn around(directory: TempDir, config: Config, captions: CaptionService) -> TestApp {
         let store = Store::open(directory.path()).await.expect("a store");
-        TestApp {
-            router: app(AppState::new(config, captions, store)),
-            directory,
-        }
+        TestApp { router: app(AppState::new(config, captions, store)), directory }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answered {
-        let response = self
-            .router
-            .clone()
-            .oneshot(request)
-            .await
-            .expect("infallible");
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
         read(response).await
     }
 
     pub async fn get(&self, uri: &str) -> Answered {
-        self.send(Request::get(uri).body(Body::empty()).expect("a request"))
-            .await
+        self.send(Request::get(uri).body(Body::empty()).expect("a request")).await
     }
 
     /// Posts a body of this media type.
     pub async fn post(&self, uri: &str, media_type: &str, body: impl Into<Body>) -> Answered {
         let request = Request::post(uri).header(header::CONTENT_TYPE, media_type);
-        self.send(request.body(body.into()).expect("a request"))
-            .await
+        self.send(request.body(body.into()).expect("a request")).await
     }
 
     /// Posts a photo as it is.
@@ -138,25 +114,15 @@ impl TestApp {
 
     /// Posts a multipart form.
     pub async fn form(&self, uri: &str, parts: &[Part<'_>]) -> Answered {
-        self.post(uri, "multipart/form-data; boundary=EDGE", multipart(parts))
-            .await
+        self.post(uri, "multipart/form-data; boundary=EDGE", multipart(parts)).await
     }
 }
 
 /// Reads a response to its end.
 pub async fn read(response: Response) -> Answered {
     let (parts, body) = response.into_parts();
-    let body = body
-        .collect()
-        .await
-        .expect("a whole body")
-        .to_bytes()
-        .to_vec();
-    Answered {
-        status: parts.status,
-        headers: parts.headers,
-        body,
-    }
+    let body = body.collect().await.expect("a whole body").to_bytes().to_vec();
+    Answered { status: parts.status, headers: parts.headers, body }
 }
 
 /// A part of a multipart form.
@@ -174,8 +140,7 @@ pub fn multipart(parts: &[Part<'_>]) -> Vec<u8> {
         let (head, content) = match part {
             Part::Text(name, text) => (format!("name=\"{name}\""), text.as_bytes()),
             Part::Image(file, bytes) => {
-                let head =
-                    format!("name=\"image\"; filename=\"{file}\"\r\nContent-Type: image/jpeg");
+                let head = format!("name=\"image\"; filename=\"{file}\"\r\nContent-Type: image/jpeg");
                 (head, *bytes)
             }
         };
@@ -193,8 +158,6 @@ pub fn multipart(parts: &[Part<'_>]) -> Vec<u8> {
 pub fn png(width: u32, height: u32) -> Vec<u8> {
     let picture = RgbImage::from_pixel(width, height, image::Rgb([200, 120, 40]));
     let mut file = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut file, ImageFormat::Png)
-        .expect("PNG is written");
+    picture.write_to(&mut file, ImageFormat::Png).expect("PNG is written");
     file.into_inner()
 }

@@ -1,9 +1,7 @@
 //! A model folder in memory: prepared pictures in, captions out.
 
 use crate::checkpoint::{Package, PackageError};
-use crate::decoding::{
-    Beam, BeamSearchOptions, IncrementalDecoder, JoinedProjections, beam_search,
-};
+use crate::decoding::{Beam, BeamSearchOptions, IncrementalDecoder, JoinedProjections, beam_search};
 use crate::device::{DeviceChoice, DeviceError, PrecisionChoice, device_name};
 use crate::image::{ImageError, Normalization, normalize, resize_square};
 use crate::model::{BackboneConfig, CaptioningModel};
@@ -91,18 +89,13 @@ pub struct PreparedImage {
 impl Preprocessor {
     /// The way to a square of `image_size` pixels, normalised as the backbone wants it.
     pub fn new(image_size: u32, normalization: Normalization) -> Self {
-        Preprocessor {
-            image_size,
-            normalization,
-        }
+        Preprocessor { image_size, normalization }
     }
 
     /// Resizes to the model's square and normalises.
     pub fn prepare(&self, image: &RgbImage) -> Result<PreparedImage, ImageError> {
         let square = resize_square(image, self.image_size)?;
-        Ok(PreparedImage {
-            planes: normalize(&square, &self.normalization),
-        })
+        Ok(PreparedImage { planes: normalize(&square, &self.normalization) })
     }
 }
 
@@ -133,9 +126,7 @@ impl Encoded {
     pub fn select(&self, images: &[usize]) -> Encoded {
         let index: Vec<i64> = images.iter().map(|&image| image as i64).collect();
         let index = Tensor::from_slice(&index).to_device(self.tokens.device());
-        Encoded {
-            tokens: self.tokens.index_select(0, &index),
-        }
+        Encoded { tokens: self.tokens.index_select(0, &index) }
     }
 }
 
@@ -156,13 +147,7 @@ impl Captioner {
             tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
         }
         let device = options.device.resolve()?;
-        let Package {
-            mut store,
-            mut model,
-            config,
-            vocabulary,
-            revision,
-        } = Package::read(folder, device)?;
+        let Package { mut store, mut model, config, vocabulary, revision } = Package::read(folder, device)?;
         // A small convolutional backbone gains nothing by bfloat16 on a CPU (docs/PERFORMANCE.md).
         let gains = matches!(config.backbone, BackboneConfig::Swin(_)) || device.is_cuda();
         let bfloat16 = options.precision.bfloat16_on(device, gains)?;
@@ -178,25 +163,14 @@ impl Captioner {
             backbone: config.backbone.name().to_owned(),
             image_size: config.image_size as u32,
             vocab_size: vocabulary.len(),
-            parameters: store
-                .variables()
-                .values()
-                .map(|tensor| tensor.numel() as u64)
-                .sum(),
+            parameters: store.variables().values().map(|tensor| tensor.numel() as u64).sum(),
             max_length: config.max_sequence_length as usize,
             device: device_name(device),
             precision: if bfloat16 { "bfloat16" } else { "float32" }.to_owned(),
         };
         let preprocessor = Preprocessor::new(info.image_size, config.backbone.normalization());
         let joined = JoinedProjections::of(&model.body.decoder);
-        let captioner = Captioner {
-            model,
-            joined,
-            vocabulary,
-            info,
-            preprocessor,
-            device,
-        };
+        let captioner = Captioner { model, joined, vocabulary, info, preprocessor, device };
         captioner.warm_up()?;
         Ok(captioner)
     }
@@ -215,43 +189,25 @@ impl Captioner {
     pub fn encode(&self, images: &[PreparedImage]) -> Result<Encoded, InferenceError> {
         tch::no_grad(|| {
             let side = i64::from(self.info.image_size);
-            let planes = images
-                .iter()
-                .map(|image| Tensor::f_from_slice(&image.planes))
-                .collect::<Result<Vec<_>, _>>()?;
-            let batch = Tensor::f_stack(&planes, 0)?
-                .f_view([-1, 3, side, side])?
-                .f_to_device(self.device)?;
+            let planes =
+                images.iter().map(|image| Tensor::f_from_slice(&image.planes)).collect::<Result<Vec<_>, _>>()?;
+            let batch = Tensor::f_stack(&planes, 0)?.f_view([-1, 3, side, side])?.f_to_device(self.device)?;
             let features = self.model.backbone.forward_t(&batch, false);
-            Ok(Encoded {
-                tokens: self.model.body.encoder.forward_t(&features, None, false),
-            })
+            Ok(Encoded { tokens: self.model.body.encoder.forward_t(&features, None, false) })
         })
     }
 
     /// All beams of each image, best first: `[images][beam_size]`.
-    pub fn search(
-        &self,
-        encoded: &Encoded,
-        options: &BeamSearchOptions,
-    ) -> Result<Vec<Vec<Caption>>, InferenceError> {
+    pub fn search(&self, encoded: &Encoded, options: &BeamSearchOptions) -> Result<Vec<Vec<Caption>>, InferenceError> {
         let options = BeamSearchOptions {
             beam_size: options.beam_size.clamp(1, self.info.vocab_size),
             max_length: options.max_length.clamp(2, self.info.max_length),
         };
         let decoder = IncrementalDecoder::new(&self.model.body.decoder, &self.joined);
-        let images = encoded
-            .tokens
-            .size()
-            .first()
-            .map_or(0, |&images| images as usize);
+        let images = encoded.tokens.size().first().map_or(0, |&images| images as usize);
         let (sos, eos) = (self.vocabulary.sos(), self.vocabulary.eos());
-        let found =
-            tch::no_grad(|| beam_search(&decoder, &encoded.tokens, images, sos, eos, &options))?;
-        Ok(found
-            .into_iter()
-            .map(|beams| beams.into_iter().map(|beam| self.caption(beam)).collect())
-            .collect())
+        let found = tch::no_grad(|| beam_search(&decoder, &encoded.tokens, images, sos, eos, &options))?;
+        Ok(found.into_iter().map(|beams| beams.into_iter().map(|beam| self.caption(beam)).collect()).collect())
     }
 
     fn caption(&self, beam: Beam) -> Caption {
@@ -265,17 +221,9 @@ impl Captioner {
 
     fn warm_up(&self) -> Result<(), InferenceError> {
         let side = self.info.image_size as usize;
-        let blank = PreparedImage {
-            planes: vec![0.; 3 * side * side],
-        };
+        let blank = PreparedImage { planes: vec![0.; 3 * side * side] };
         let encoded = self.encode(&[blank])?;
-        self.search(
-            &encoded,
-            &BeamSearchOptions {
-                beam_size: 5,
-                max_length: 8,
-            },
-        )?;
+        self.search(&encoded, &BeamSearchOptions { beam_size: 5, max_length: 8 })?;
         Ok(())
     }
 }
@@ -294,8 +242,5 @@ fn to_bfloat16(store: &tch::nn::VarStore, prefix: &str) {
 
 fn folder_name(folder: &Path) -> String {
     let resolved = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    resolved.file_name().map_or_else(
-        || "model".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    resolved.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -97,15 +97,13 @@ fn load_cuda_library() -> Result<(), String> {
     // SAFETY: libtorch's own library, from the folder that libtorch itself was loaded from; its
     // initialisers only register kernels.
     let opened = unsafe { Library::open(Some(&library), RTLD_NOW | RTLD_GLOBAL) };
-    let opened =
-        opened.map_err(|error| format!("{} can't be loaded ({error})", library.display()))?;
+    let opened = opened.map_err(|error| format!("{} can't be loaded ({error})", library.display()))?;
     std::mem::forget(opened); // registered kernels must never be unloaded
     Ok(())
 }
 
 fn cuda_library() -> Result<PathBuf, String> {
-    let maps = std::fs::read_to_string("/proc/self/maps")
-        .map_err(|error| format!("/proc/self/maps: {error}"))?;
+    let maps = std::fs::read_to_string("/proc/self/maps").map_err(|error| format!("/proc/self/maps: {error}"))?;
     let libtorch = maps
         .lines()
         .filter_map(|line| line.split_whitespace().last())
@@ -154,22 +152,8 @@ mod tests {
 
     #[test]
     fn auto_precision_needs_hardware_and_gain() {
-        assert!(
-            !PrecisionChoice::Auto
-                .bfloat16_on(Device::Cpu, false)
-                .expect("never an error")
-        );
-        assert_eq!(
-            PrecisionChoice::Auto
-                .bfloat16_on(Device::Cpu, true)
-                .expect("never an error"),
-            cpu_has_bfloat16()
-        );
-        assert_eq!(
-            PrecisionChoice::Bfloat16
-                .bfloat16_on(Device::Cpu, true)
-                .is_ok(),
-            cpu_has_bfloat16()
-        );
+        assert!(!PrecisionChoice::Auto.bfloat16_on(Device::Cpu, false).expect("never an error"));
+        assert_eq!(PrecisionChoice::Auto.bfloat16_on(Device::Cpu, true).expect("never an error"), cpu_has_bfloat16());
+        assert_eq!(PrecisionChoice::Bfloat16.bfloat16_on(Device::Cpu, true).is_ok(), cpu_has_bfloat16());
     }
 }

@@ -82,20 +82,14 @@ pub enum VocabularyError {
 impl Vocabulary {
     /// Reads `vocab.json`, or the original's pickle (whose contents are parsed, never executed).
     pub fn read(path: &Path) -> Result<Self, VocabularyError> {
-        let bytes = std::fs::read(path).map_err(|source| VocabularyError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        let format = |reason: String| VocabularyError::Format {
-            path: path.to_owned(),
-            reason,
-        };
+        let bytes = std::fs::read(path).map_err(|source| VocabularyError::Io { path: path.to_owned(), source })?;
+        let format = |reason: String| VocabularyError::Format { path: path.to_owned(), reason };
         let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         let file = if is_json {
             serde_json::from_slice(&bytes).map_err(|error| format(error.to_string()))?
         } else {
-            let pickle: VocabularyPickle = pytorch_reader::PytorchReader::load_config(path, None)
-                .map_err(|error| format(error.to_string()))?;
+            let pickle: VocabularyPickle =
+                pytorch_reader::PytorchReader::load_config(path, None).map_err(|error| format(error.to_string()))?;
             VocabularyFile {
                 idx2word: pickle.idx2word_list,
                 sos: pickle.sos_str,
@@ -109,13 +103,7 @@ impl Vocabulary {
 
     /// A vocabulary of these words, which must contain `SOS` and `EOS`.
     pub fn from_words(words: Vec<String>) -> Result<Self, VocabularyError> {
-        Self::from_file(VocabularyFile {
-            idx2word: words,
-            sos: sos(),
-            eos: eos(),
-            pad: pad(),
-            unk: unk(),
-        })
+        Self::from_file(VocabularyFile { idx2word: words, sos: sos(), eos: eos(), pad: pad(), unk: unk() })
     }
 
     fn from_file(file: VocabularyFile) -> Result<Self, VocabularyError> {
@@ -125,19 +113,9 @@ impl Vocabulary {
                 return Err(VocabularyError::Duplicate(word.clone()));
             }
         }
-        let find = |word: &String| {
-            ids.get(word)
-                .copied()
-                .ok_or_else(|| VocabularyError::MissingWord(word.clone()))
-        };
+        let find = |word: &String| ids.get(word).copied().ok_or_else(|| VocabularyError::MissingWord(word.clone()));
         let (sos, eos) = (find(&file.sos)?, find(&file.eos)?);
-        Ok(Vocabulary {
-            words: file.idx2word.clone(),
-            ids,
-            sos,
-            eos,
-            file,
-        })
+        Ok(Vocabulary { words: file.idx2word.clone(), ids, sos, eos, file })
     }
 
     /// The contents of `vocab.json`.
@@ -176,11 +154,7 @@ impl Vocabulary {
             .iter()
             .filter(|&&token| token != self.sos)
             .take_while(|&&token| token != self.eos)
-            .filter_map(|&token| {
-                self.words
-                    .get(usize::try_from(token).ok()?)
-                    .map(String::as_str)
-            })
+            .filter_map(|&token| self.words.get(usize::try_from(token).ok()?).map(String::as_str))
             .collect();
         let joined = words.join(" ").to_lowercase();
         let mut letters = joined.chars();
@@ -210,21 +184,9 @@ mod tests {
 
     #[test]
     fn broken_vocabularies_are_refused_with_the_word() {
-        let words = |list: &[&str]| {
-            Vocabulary::from_words(list.iter().map(|&word| word.to_owned()).collect())
-        };
-        assert!(
-            words(&["SOS", "a", "a", "EOS"])
-                .unwrap_err()
-                .to_string()
-                .contains("`a`")
-        );
-        assert!(
-            words(&["SOS", "a"])
-                .unwrap_err()
-                .to_string()
-                .contains("`EOS`")
-        );
+        let words = |list: &[&str]| Vocabulary::from_words(list.iter().map(|&word| word.to_owned()).collect());
+        assert!(words(&["SOS", "a", "a", "EOS"]).unwrap_err().to_string().contains("`a`"));
+        assert!(words(&["SOS", "a"]).unwrap_err().to_string().contains("`EOS`"));
     }
 
     #[test]
@@ -234,11 +196,6 @@ mod tests {
         std::fs::write(&path, vocabulary().to_json().expect("serialises")).expect("writable");
         assert_eq!(Vocabulary::read(&path).expect("reads back"), vocabulary());
         std::fs::write(&path, b"{\"words\": 1}").expect("writable");
-        assert!(
-            Vocabulary::read(&path)
-                .unwrap_err()
-                .to_string()
-                .contains("idx2word")
-        );
+        assert!(Vocabulary::read(&path).unwrap_err().to_string().contains("idx2word"));
     }
 }

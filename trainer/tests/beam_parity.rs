@@ -4,13 +4,10 @@ mod support;
 
 use serde_json::Value;
 use support::recompute::RecomputingDecoder;
-use support::{
-    CHECKPOINT, TOLERANCE, Tiny, floats, integers, reference_json, reference_tensors, tiny_model,
-};
+use support::{CHECKPOINT, TOLERANCE, Tiny, floats, integers, reference_json, reference_tensors, tiny_model};
 use tch::{Tensor, no_grad};
 use trainer::decoding::{
-    Beam, BeamSearchOptions, Ensemble, IncrementalDecoder, JoinedProjections, StepDecoder,
-    beam_search,
+    Beam, BeamSearchOptions, Ensemble, IncrementalDecoder, JoinedProjections, StepDecoder, beam_search,
 };
 
 const SOS: i64 = 2;
@@ -30,42 +27,18 @@ fn search<D: StepDecoder>(
     beam_size: usize,
     max_length: usize,
 ) -> Vec<Vec<Beam>> {
-    no_grad(|| {
-        beam_search(
-            decoder,
-            source,
-            images,
-            SOS,
-            EOS,
-            &BeamSearchOptions {
-                beam_size,
-                max_length,
-            },
-        )
-    })
-    .expect("the search runs")
+    no_grad(|| beam_search(decoder, source, images, SOS, EOS, &BeamSearchOptions { beam_size, max_length }))
+        .expect("the search runs")
 }
 
 /// `expected` has `tokens` and `logprobs` by image and beam, the latter padded with zeros.
 fn assert_beams(what: &str, found: &[Vec<Beam>], expected: &Value) {
     for (image, beams) in found.iter().enumerate() {
         let all = expected["tokens"][image].as_array().expect("beams");
-        assert_eq!(
-            beams.len(),
-            all.len(),
-            "{what}, image {image}: all beams are returned"
-        );
+        assert_eq!(beams.len(), all.len(), "{what}, image {image}: all beams are returned");
         for (rank, beam) in beams.iter().enumerate() {
-            assert_eq!(
-                beam.tokens,
-                integers(&all[rank]),
-                "{what}, image {image}, beam {rank}"
-            );
-            for (ours, theirs) in beam
-                .log_probs
-                .iter()
-                .zip(floats(&expected["logprobs"][image][rank]))
-            {
+            assert_eq!(beam.tokens, integers(&all[rank]), "{what}, image {image}, beam {rank}");
+            for (ours, theirs) in beam.log_probs.iter().zip(floats(&expected["logprobs"][image][rank])) {
                 assert!(
                     (f64::from(*ours) - theirs).abs() <= TOLERANCE,
                     "{what}, image {image}, beam {rank}: {ours} is not {theirs}"
@@ -78,10 +51,7 @@ fn assert_beams(what: &str, found: &[Vec<Beam>], expected: &Value) {
 #[test]
 fn every_beam_of_every_search() {
     let tiny = tiny_model(CHECKPOINT);
-    let encoded = encode(
-        &tiny,
-        &reference_tensors("tiny_model/tensors.safetensors")["image"],
-    );
+    let encoded = encode(&tiny, &reference_tensors("tiny_model/tensors.safetensors")["image"]);
     let joined = JoinedProjections::of(&tiny.model.body.decoder);
     let decoder = IncrementalDecoder::new(&tiny.model.body.decoder, &joined);
     let expected = reference_json("tiny_model/expected.json");
@@ -100,19 +70,11 @@ fn the_ensemble_averages_probabilities() {
     let models = [tiny_model(CHECKPOINT), tiny_model("second_model.pth")];
     let image = &reference_tensors("tiny_model/tensors.safetensors")["image"];
     let encodings: Vec<Tensor> = models.iter().map(|tiny| encode(tiny, image)).collect();
-    let joined = models
-        .each_ref()
-        .map(|tiny| JoinedProjections::of(&tiny.model.body.decoder));
-    let decoders = models
-        .iter()
-        .zip(&joined)
-        .map(|(tiny, joined)| IncrementalDecoder::new(&tiny.model.body.decoder, joined));
+    let joined = models.each_ref().map(|tiny| JoinedProjections::of(&tiny.model.body.decoder));
+    let decoders =
+        models.iter().zip(&joined).map(|(tiny, joined)| IncrementalDecoder::new(&tiny.model.body.decoder, joined));
     let found = search(&Ensemble(decoders.collect()), &encodings, 2, 3, 12);
-    assert_beams(
-        "ensemble",
-        &found,
-        &reference_json("tiny_model/expected.json")["ensemble_beam3_maxlen12"],
-    );
+    assert_beams("ensemble", &found, &reference_json("tiny_model/expected.json")["ensemble_beam3_maxlen12"]);
 }
 
 #[test]
@@ -124,10 +86,7 @@ fn a_batch_gives_what_each_image_gives_alone() {
     let decoder = IncrementalDecoder::new(&tiny.model.body.decoder, &joined);
     let together = search(&decoder, &encoded, 7, 4, 20);
     let lengths: Vec<usize> = together.iter().map(|beams| beams[0].tokens.len()).collect();
-    assert!(
-        lengths.iter().min() < lengths.iter().max(),
-        "the images should finish at different times: {lengths:?}"
-    );
+    assert!(lengths.iter().min() < lengths.iter().max(), "the images should finish at different times: {lengths:?}");
     for (image, beams) in together.iter().enumerate() {
         let alone = search(&decoder, &encoded.narrow(0, image as i64, 1), 1, 4, 20).remove(0);
         assert_same(beams, &alone);
@@ -149,9 +108,7 @@ fn incremental_decoding_equals_recomputing() {
             for (beam_size, max_length) in [(1, 20), (2, 3), (3, 2), (5, 20)] {
                 let ours = search(&incremental, &encoded, 3, beam_size, max_length);
                 let oracle = search(&recomputing, &encoded, 3, beam_size, max_length);
-                ours.iter()
-                    .zip(&oracle)
-                    .for_each(|(ours, oracle)| assert_same(ours, oracle));
+                ours.iter().zip(&oracle).for_each(|(ours, oracle)| assert_same(ours, oracle));
             }
         }
     }

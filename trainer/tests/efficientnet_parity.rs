@@ -16,19 +16,11 @@ fn features_of_the_reference_picture() {
     let mut package = Package::read(&folder, Device::Cpu).expect("the bundled model reads");
     let reference = reference_tensors("efficientnet_lite0/tensors.safetensors");
     let features = no_grad(|| package.model.backbone.forward_t(&reference["input"], false));
-    assert_close(
-        "features with batch norms",
-        &features,
-        &reference["features"],
-    );
+    assert_close("features with batch norms", &features, &reference["features"]);
 
     package.model.backbone.prepare_inference();
     let features = no_grad(|| package.model.backbone.forward_t(&reference["input"], false));
-    assert_close(
-        "features with folded batch norms",
-        &features,
-        &reference["features"],
-    );
+    assert_close("features with folded batch norms", &features, &reference["features"]);
 }
 
 #[test]

@@ -30,62 +30,29 @@ fn a_full_training_save_becomes_a_model_folder() {
     let folder = folder();
     let report = import(&options(folder.path().join("tiny"))).expect("imports");
     assert_eq!(report.largest_rounding, 0.);
-    assert!(
-        report
-            .unused
-            .iter()
-            .all(|name| name.ends_with("relative_position_index") || name.ends_with("attn_mask"))
-    );
+    assert!(report.unused.iter().all(|name| name.ends_with("relative_position_index") || name.ends_with("attn_mask")));
 
     let package = Package::read(&folder.path().join("tiny"), Device::Cpu).expect("reads back");
     assert_eq!(package.config, report.config);
-    assert_eq!(
-        package.vocabulary,
-        Vocabulary::read(&fixture("tiny_model/vocab.json")).expect("the fixture reads")
-    );
+    assert_eq!(package.vocabulary, Vocabulary::read(&fixture("tiny_model/vocab.json")).expect("the fixture reads"));
     let image = &reference_tensors("tiny_model/tensors.safetensors")["image"];
     let features = tch::no_grad(|| package.model.backbone.forward_t(image, false));
-    support::assert_close(
-        "features",
-        &features,
-        &reference_tensors("tiny_model/tensors.safetensors")["swin_features"],
-    );
-    let card =
-        fs::read_to_string(folder.path().join("tiny/MODEL_CARD.md")).expect("has a model card");
-    assert!(
-        card.contains("swin, 96 x 96") && card.contains("[4, 8, 16]"),
-        "{card}"
-    );
+    support::assert_close("features", &features, &reference_tensors("tiny_model/tensors.safetensors")["swin_features"]);
+    let card = fs::read_to_string(folder.path().join("tiny/MODEL_CARD.md")).expect("has a model card");
+    assert!(card.contains("swin, 96 x 96") && card.contains("[4, 8, 16]"), "{card}");
 }
 
 #[test]
 fn what_shapes_do_not_tell_is_asked_for_by_name() {
     let folder = folder();
-    let without_config = ImportOptions {
-        config: None,
-        ..options(folder.path().join("tiny"))
-    };
+    let without_config = ImportOptions { config: None, ..options(folder.path().join("tiny")) };
     let message = import(&without_config).unwrap_err().to_string();
-    assert!(
-        message.contains("num_heads, encoder_expansion_lengths") && message.contains("--config"),
-        "{message}"
-    );
-    assert!(
-        !message.contains("image_size"),
-        "the shift mask tells the image size: {message}"
-    );
+    assert!(message.contains("num_heads, encoder_expansion_lengths") && message.contains("--config"), "{message}");
+    assert!(!message.contains("image_size"), "the shift mask tells the image size: {message}");
 
     let partial = folder.path().join("partial.json");
-    fs::write(
-        &partial,
-        r#"{"num_heads": 4, "encoder_expansion_lengths": [4, 8, 16]}"#,
-    )
-    .expect("writable");
-    let report = import(&ImportOptions {
-        config: Some(partial),
-        ..without_config
-    })
-    .expect("the rest is inferred");
+    fs::write(&partial, r#"{"num_heads": 4, "encoder_expansion_lengths": [4, 8, 16]}"#).expect("writable");
+    let report = import(&ImportOptions { config: Some(partial), ..without_config }).expect("the rest is inferred");
     assert_eq!(report.config, support::tiny_model(CHECKPOINT).config);
 }
 
@@ -94,64 +61,36 @@ fn a_contradicting_configuration_is_named() {
     let folder = folder();
     let wrong = folder.path().join("wrong.json");
     fs::write(&wrong, r#"{"d_ff": 65}"#).expect("writable");
-    let message = import(&ImportOptions {
-        config: Some(wrong),
-        ..options(folder.path().join("x"))
-    })
-    .unwrap_err()
-    .to_string();
-    assert_eq!(
-        message,
-        "the configuration says d_ff = 65, the weights say 64"
-    );
+    let message =
+        import(&ImportOptions { config: Some(wrong), ..options(folder.path().join("x")) }).unwrap_err().to_string();
+    assert_eq!(message, "the configuration says d_ff = 65, the weights say 64");
 }
 
 #[test]
 fn body_and_backbone_from_two_files() {
     let folder = folder();
     let tensors = read_tensors(&fixture("tiny_model").join(CHECKPOINT)).expect("reads");
-    let (swin, body): (Vec<_>, Vec<_>) = tensors
-        .into_iter()
-        .partition(|(name, _)| name.starts_with("swin_transf."));
+    let (swin, body): (Vec<_>, Vec<_>) = tensors.into_iter().partition(|(name, _)| name.starts_with("swin_transf."));
     let swin: Vec<_> = swin
         .into_iter()
         .map(|(name, tensor)| (name.trim_start_matches("swin_transf.").to_owned(), tensor))
-        .chain([(
-            "head.weight".to_owned(),
-            tch::Tensor::ones([3], (Kind::Float, Device::Cpu)),
-        )])
+        .chain([("head.weight".to_owned(), tch::Tensor::ones([3], (Kind::Float, Device::Cpu)))])
         .collect();
-    let (backbone_file, body_file) = (
-        folder.path().join("swin.safetensors"),
-        folder.path().join("body.safetensors"),
-    );
+    let (backbone_file, body_file) = (folder.path().join("swin.safetensors"), folder.path().join("body.safetensors"));
     tch::Tensor::write_safetensors(&swin, &backbone_file).expect("writable");
     tch::Tensor::write_safetensors(&body, &body_file).expect("writable");
 
-    let both = ImportOptions {
-        checkpoint: body_file,
-        backbone: Some(backbone_file),
-        ..options(folder.path().join("tiny"))
-    };
+    let both =
+        ImportOptions { checkpoint: body_file, backbone: Some(backbone_file), ..options(folder.path().join("tiny")) };
     let report = import(&both).expect("imports");
     assert!(
-        report
-            .unused
-            .contains(&"swin_transf.head.weight".to_owned()),
+        report.unused.contains(&"swin_transf.head.weight".to_owned()),
         "the classifier is reported, not lost silently"
     );
 
-    let message = import(&ImportOptions {
-        backbone: None,
-        output: folder.path().join("y"),
-        ..both
-    })
-    .unwrap_err()
-    .to_string();
-    assert!(
-        message.contains("swin_transf.patch_embed.proj.weight"),
-        "{message}"
-    );
+    let message =
+        import(&ImportOptions { backbone: None, output: folder.path().join("y"), ..both }).unwrap_err().to_string();
+    assert!(message.contains("swin_transf.patch_embed.proj.weight"), "{message}");
 }
 
 #[test]
@@ -159,27 +98,14 @@ fn nothing_is_overwritten_or_left_half_done() {
     let folder = folder();
     let output = folder.path().join("tiny");
     fs::create_dir(&output).expect("writable");
-    assert!(matches!(
-        import(&options(output.clone())),
-        Err(ImportError::Exists(_))
-    ));
-    let forced = ImportOptions {
-        force: true,
-        ..options(output.clone())
-    };
-    let no_vocabulary = ImportOptions {
-        vocabulary: Some(fixture("tiny_model/config.json")),
-        ..forced.clone()
-    };
+    assert!(matches!(import(&options(output.clone())), Err(ImportError::Exists(_))));
+    let forced = ImportOptions { force: true, ..options(output.clone()) };
+    let no_vocabulary = ImportOptions { vocabulary: Some(fixture("tiny_model/config.json")), ..forced.clone() };
     import(&no_vocabulary).unwrap_err();
     assert_eq!(entries(&output), 0, "a failed import changes nothing");
     import(&forced).expect("replaces");
     assert_eq!(entries(&output), 4);
-    assert_eq!(
-        entries(folder.path()),
-        1,
-        "no temporary folder stays behind"
-    );
+    assert_eq!(entries(folder.path()), 1, "no temporary folder stays behind");
 }
 
 fn entries(folder: &Path) -> usize {
@@ -199,17 +125,11 @@ fn damaged_checkpoints_are_errors() {
     let folder = folder();
     let whole = fs::read(fixture("weights_under_model.pth")).expect("the fixture is there");
     let path = folder.path().join("broken.pth");
-    let (half, empty, text): (&[u8], &[u8], &[u8]) =
-        (&whole[..whole.len() / 2], b"", b"no checkpoint at all");
+    let (half, empty, text): (&[u8], &[u8], &[u8]) = (&whole[..whole.len() / 2], b"", b"no checkpoint at all");
     for bytes in [half, empty, text] {
         fs::write(&path, bytes).expect("writable");
         let message = read_tensors(&path).unwrap_err().to_string();
         assert!(message.contains("broken.pth"), "{message}");
     }
-    assert!(
-        read_tensors(&folder.path().join("absent.pth"))
-            .unwrap_err()
-            .to_string()
-            .contains("absent.pth")
-    );
+    assert!(read_tensors(&folder.path().join("absent.pth")).unwrap_err().to_string().contains("absent.pth"));
 }

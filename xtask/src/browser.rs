@@ -10,12 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-const BROWSERS: [&str; 4] = [
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-];
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const DRIVERS: [&str; 1] = ["chromedriver"];
 const INSTALL: &str = "apt-get install --yes --no-install-recommends chromium chromium-driver";
 
@@ -29,10 +24,7 @@ pub fn ensure_installed() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    eprintln!(
-        "the browser tests need {}, which is not on the PATH",
-        missing.join(" and ")
-    );
+    eprintln!("the browser tests need {}, which is not on the PATH", missing.join(" and "));
     if !is_root() || !is_on_path("apt-get") {
         bail!("install it, for example on Debian: sudo {INSTALL}");
     }
@@ -40,19 +32,14 @@ pub fn ensure_installed() -> Result<()> {
     run(INSTALL)?;
     let still_missing = self::missing();
     if !still_missing.is_empty() {
-        bail!(
-            "{} still not on the PATH after: {INSTALL}",
-            still_missing.join(" and ")
-        );
+        bail!("{} still not on the PATH after: {INSTALL}", still_missing.join(" and "));
     }
     Ok(())
 }
 
 fn missing() -> Vec<&'static str> {
     let needed = [("Chromium", &BROWSERS[..]), ("ChromeDriver", &DRIVERS[..])];
-    let absent = needed
-        .into_iter()
-        .filter(|(_, names)| !names.iter().any(|name| is_on_path(name)));
+    let absent = needed.into_iter().filter(|(_, names)| !names.iter().any(|name| is_on_path(name)));
     absent.map(|(product, _)| product).collect()
 }
 
@@ -60,10 +47,7 @@ fn run(line: &str) -> Result<()> {
     eprintln!("running: {line}");
     let mut words = line.split(' ');
     let program = words.next().unwrap_or_default();
-    let status = Command::new(program)
-        .args(words)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .status();
+    let status = Command::new(program).args(words).env("DEBIAN_FRONTEND", "noninteractive").status();
     let status = status.with_context(|| format!("cannot start {program}"))?;
     if !status.success() {
         bail!("{line}: {status}");
@@ -83,9 +67,7 @@ fn is_on_path(program: &str) -> bool {
 
 /// The first file called `program` in the folders of `path`.
 fn find(program: &str, path: &OsStr) -> Option<PathBuf> {
-    env::split_paths(path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    env::split_paths(path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 #[cfg(test)]
@@ -98,10 +80,7 @@ mod tests {
         let path = env::join_paths([first.path(), second.path()]).unwrap();
         assert_eq!(find("chromium", &path), None);
         fs::write(second.path().join("chromium"), "").unwrap();
-        assert_eq!(
-            find("chromium", &path),
-            Some(second.path().join("chromium"))
-        );
+        assert_eq!(find("chromium", &path), Some(second.path().join("chromium")));
         fs::write(first.path().join("chromium"), "").unwrap();
         assert_eq!(find("chromium", &path), Some(first.path().join("chromium")));
     }

@@ -41,14 +41,7 @@ fn is_set_by_cargo(variable: &OsStr) -> bool {
     let Some(variable) = variable.to_str() else {
         return false;
     };
-    [
-        "CARGO_PKG_",
-        "CARGO_MANIFEST_",
-        "CARGO_BIN_",
-        "CARGO_CRATE_",
-    ]
-    .iter()
-    .any(|prefix| variable.starts_with(prefix))
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// Becomes `command`: it receives Ctrl-C and gives the exit code itself. Returns only when it
@@ -67,43 +60,26 @@ pub fn run_steps(root: &Path, steps: &[Step]) -> Result<ExitCode> {
     let mut summary = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let number = format!("{}/{}", index + 1, steps.len());
-        eprintln!(
-            "\n[{number}] {}: cargo {}",
-            step.name,
-            step.arguments.join(" ")
-        );
+        eprintln!("\n[{number}] {}: cargo {}", step.name, step.arguments.join(" "));
         let step_start = Instant::now();
-        let status = command(root)
-            .args(step.arguments)
-            .status()
-            .context("cannot start cargo")?;
+        let status = command(root).args(step.arguments).status().context("cannot start cargo")?;
         let duration = readable(step_start.elapsed());
         if !status.success() {
             let skipped = steps.len() - index - 1;
-            eprintln!(
-                "\nFAILED at [{number}] {} after {duration} ({status}); not run: {skipped}",
-                step.name
-            );
+            eprintln!("\nFAILED at [{number}] {} after {duration} ({status}); not run: {skipped}", step.name);
             return Ok(exit_code(status));
         }
         eprintln!("[{number}] {} passed in {duration}", step.name);
         summary.push(format!("{} {duration}", step.name));
     }
-    eprintln!(
-        "\nPASSED in {}: {}",
-        readable(start.elapsed()),
-        summary.join(", ")
-    );
+    eprintln!("\nPASSED in {}: {}", readable(start.elapsed()), summary.join(", "));
     Ok(ExitCode::SUCCESS)
 }
 
 /// The code a shell would report: the program's own, or 128 + the signal that ended it.
 fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok())
-        .map_or(ExitCode::FAILURE, ExitCode::from)
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// A duration as people say it: `7.3 s`, `4 min 05 s`.
@@ -129,10 +105,7 @@ mod tests {
     #[test]
     fn exit_codes_are_those_of_a_shell() {
         // A wait status holds the exit code in its second byte, or the signal in its first.
-        assert_eq!(
-            exit_code(ExitStatus::from_raw(101 << 8)),
-            ExitCode::from(101)
-        );
+        assert_eq!(exit_code(ExitStatus::from_raw(101 << 8)), ExitCode::from(101));
         assert_eq!(exit_code(ExitStatus::from_raw(9)), ExitCode::from(137));
     }
 
@@ -147,20 +120,13 @@ mod tests {
     #[test]
     fn nested_cargo_takes_libtorch_from_the_configuration() {
         let command = command(Path::new("."));
-        assert!(
-            command
-                .get_envs()
-                .any(|(name, value)| name == "LIBTORCH" && value.is_none())
-        );
+        assert!(command.get_envs().any(|(name, value)| name == "LIBTORCH" && value.is_none()));
     }
 
     #[test]
     fn steps_stop_at_the_first_failure_with_its_code() {
         let root = crate::workspace_root();
-        let steps = [
-            Step::new("works", &["--version"]),
-            Step::new("fails", &["no-such-command"]),
-        ];
+        let steps = [Step::new("works", &["--version"]), Step::new("fails", &["no-such-command"])];
         assert_eq!(run_steps(&root, &steps[..1]).ok(), Some(ExitCode::SUCCESS));
         assert_eq!(run_steps(&root, &steps).ok(), Some(ExitCode::from(101)));
     }

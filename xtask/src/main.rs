@@ -79,9 +79,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Serve { arguments } => {
             libtorch::set_up(&root)?;
             let program = ["run", "--package", "expansionnet", "--", "serve"];
-            Err(cargo::replace_this_process(
-                cargo::command(&root).args(program).args(arguments),
-            ))
+            Err(cargo::replace_this_process(cargo::command(&root).args(program).args(arguments)))
         }
         Task::Test => {
             libtorch::set_up(&root)?;
@@ -90,17 +88,7 @@ fn run(task: Task) -> Result<ExitCode> {
                 &root,
                 &[
                     Step::new("formatting", &["fmt", "--all", "--check"]),
-                    Step::new(
-                        "lints",
-                        &[
-                            "clippy",
-                            "--workspace",
-                            "--all-targets",
-                            "--",
-                            "-D",
-                            "warnings",
-                        ],
-                    ),
+                    Step::new("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
                     Step::new("tests", &["test", "--workspace"]),
                 ],
             )
@@ -110,9 +98,7 @@ fn run(task: Task) -> Result<ExitCode> {
             // The dev profile is the optimised one that serving and tests share: see the
             // workspace's Cargo.toml.
             let program = ["bench", "--profile", "dev", "--workspace", "--"];
-            Err(cargo::replace_this_process(
-                cargo::command(&root).args(program).args(arguments),
-            ))
+            Err(cargo::replace_this_process(cargo::command(&root).args(program).args(arguments)))
         }
     }
 }
@@ -120,8 +106,7 @@ fn run(task: Task) -> Result<ExitCode> {
 /// The folder of the workspace's `Cargo.toml`. Cargo names this package's folder at run time, which
 /// stays right when the clone was moved after compiling.
 fn workspace_root() -> PathBuf {
-    let package = env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let package = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     package.parent().map_or(package.clone(), PathBuf::from)
 }
 
@@ -137,8 +122,7 @@ mod tests {
 
     #[test]
     fn arguments_after_the_dashes_are_passed_on() {
-        let parsed = CommandLine::try_parse_from(["xtask", "serve", "--", "--help", "x"])
-            .map(|line| line.task);
+        let parsed = CommandLine::try_parse_from(["xtask", "serve", "--", "--help", "x"]).map(|line| line.task);
         assert!(matches!(parsed, Ok(Task::Serve { arguments }) if arguments == ["--help", "x"]));
     }
 

@@ -31,24 +31,16 @@ pub fn check() -> Result<()> {
 /// # Errors
 /// As for [`check`].
 pub fn check_for_download(folder: &Path) -> Result<()> {
-    let free =
-        rustix::fs::statvfs(folder).map(|space| space.f_bavail.saturating_mul(space.f_frsize))?;
+    let free = rustix::fs::statvfs(folder).map(|space| space.f_bavail.saturating_mul(space.f_frsize))?;
     report([disk(free, folder)])
 }
 
 fn report(checks: impl IntoIterator<Item = Option<Missing>>) -> Result<()> {
-    let missing: Vec<_> = checks
-        .into_iter()
-        .flatten()
-        .map(|m| format!("  {}\n    {}", m.what, m.remedy))
-        .collect();
+    let missing: Vec<_> = checks.into_iter().flatten().map(|m| format!("  {}\n    {}", m.what, m.remedy)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    bail!(
-        "this machine lacks what the set-up needs:\n{}",
-        missing.join("\n")
-    )
+    bail!("this machine lacks what the set-up needs:\n{}", missing.join("\n"))
 }
 
 fn platform(system: &str, processor: &str) -> Option<Missing> {
@@ -69,11 +61,7 @@ pub fn cxx() -> Command {
 }
 
 fn compiler() -> Option<Missing> {
-    let status = cxx()
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let status = cxx().arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     (!status.is_ok_and(|status| status.success())).then(|| Missing {
         what: "a C++ compiler: `c++ --version` (or that of $CXX) does not run".into(),
         remedy: "sudo apt-get install g++   (Fedora: sudo dnf install gcc-c++)".into(),
@@ -109,19 +97,13 @@ mod tests {
     fn a_full_disk_is_reported_in_gigabytes() {
         assert!(disk(FREE_BYTES, Path::new("/somewhere")).is_none());
         let missing = disk(1_200_000_000, Path::new("/somewhere")).unwrap();
-        assert_eq!(
-            missing.what,
-            "disk space: 1.2 GB free in /somewhere, about 3 GB needed"
-        );
+        assert_eq!(missing.what, "disk space: 1.2 GB free in /somewhere, about 3 GB needed");
     }
 
     #[test]
     fn everything_missing_is_reported_at_once() {
         let checks = [disk(0, Path::new("/a")), None, platform("plan9", "mips")];
         let message = report(checks).unwrap_err().to_string();
-        assert!(
-            message.contains("0.0 GB free") && message.contains("plan9 on mips"),
-            "{message}"
-        );
+        assert!(message.contains("0.0 GB free") && message.contains("plan9 on mips"), "{message}");
     }
 }

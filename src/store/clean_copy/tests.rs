@@ -20,16 +20,12 @@ fn orientation_only_bytes(orientation: u8) -> Bytes {
 
 /// A picture without symmetry.
 fn picture() -> RgbImage {
-    RgbImage::from_fn(48, 32, |x, y| {
-        ::image::Rgb([(x * 5) as u8, (y * 7) as u8, ((x * y) % 251) as u8])
-    })
+    RgbImage::from_fn(48, 32, |x, y| ::image::Rgb([(x * 5) as u8, (y * 7) as u8, ((x * y) % 251) as u8]))
 }
 
 fn file(format: ::image::ImageFormat) -> Vec<u8> {
     let mut file = std::io::Cursor::new(Vec::new());
-    picture()
-        .write_to(&mut file, format)
-        .expect("the picture is written");
+    picture().write_to(&mut file, format).expect("the picture is written");
     file.into_inner()
 }
 
@@ -47,10 +43,7 @@ fn copy_of(uploaded: &[u8]) -> CleanCopy {
     let pairs = again.pixels.iter().zip(decoded.pixels.iter());
     let apart: f64 = pairs.map(|(a, b)| f64::from(a.abs_diff(*b))).sum();
     let apart = apart / decoded.pixels.len() as f64;
-    assert!(
-        apart < 4.0,
-        "the copy differs by {apart} grey levels on average"
-    );
+    assert!(apart < 4.0, "the copy differs by {apart} grey levels on average");
     assert!(!contains(&copy.bytes, SECRET), "the copy keeps a secret");
     copy
 }
@@ -96,12 +89,7 @@ fn a_jpeg_keeps_its_colour_profile() {
 #[test]
 fn what_hides_behind_a_jpeg_is_gone() {
     // Phones put films, depth maps and second photos there, with metadata of their own.
-    let uploaded = [
-        file(::image::ImageFormat::Jpeg).as_slice(),
-        SECRET,
-        b"\xFF\xD9",
-    ]
-    .concat();
+    let uploaded = [file(::image::ImageFormat::Jpeg).as_slice(), SECRET, b"\xFF\xD9"].concat();
     let copy = copy_of(&uploaded);
     assert_eq!((copy.media_type, copy.extension), ("image/jpeg", "jpg"));
 }
@@ -153,17 +141,12 @@ fn a_webp_with_other_chunks_is_encoded_anew() {
 
 #[test]
 fn other_formats_become_png() {
-    for format in [
-        ::image::ImageFormat::Gif,
-        ::image::ImageFormat::Bmp,
-        ::image::ImageFormat::Tiff,
-    ] {
+    for format in [::image::ImageFormat::Gif, ::image::ImageFormat::Bmp, ::image::ImageFormat::Tiff] {
         let uploaded = match format {
             ::image::ImageFormat::Gif => {
                 let mut gif = std::io::Cursor::new(Vec::new());
                 let rgba = ::image::DynamicImage::from(picture()).into_rgba8();
-                rgba.write_to(&mut gif, format)
-                    .expect("the picture is written");
+                rgba.write_to(&mut gif, format).expect("the picture is written");
                 gif.into_inner()
             }
             _ => file(format),

@@ -94,21 +94,13 @@ pub fn import(options: &ImportOptions) -> Result<ImportReport, ImportError> {
     let vocabulary = read_vocabulary(options)?;
     check_vocabulary(&vocabulary, &config)?;
 
-    let unused: Vec<String> = tensors
-        .keys()
-        .filter(|name| is_derived(name))
-        .cloned()
-        .collect();
+    let unused: Vec<String> = tensors.keys().filter(|name| is_derived(name)).cloned().collect();
     tensors.retain(|name, _| !is_derived(name));
     let store = VarStore::new(Device::Cpu);
     let _model = CaptioningModel::new(&store.root(), &config, Dropouts::default());
     load_named(&store, &tensors)?;
 
-    let kind = if options.float32 {
-        Kind::Float
-    } else {
-        Kind::Half
-    };
+    let kind = if options.float32 { Kind::Float } else { Kind::Half };
     let report = ImportReport {
         parameters: tensors.values().map(|tensor| tensor.numel() as u64).sum(),
         largest_rounding: largest_rounding(&tensors, kind),
@@ -116,13 +108,8 @@ pub fn import(options: &ImportOptions) -> Result<ImportReport, ImportError> {
         unused,
     };
     let model_card = model_card(options, &report);
-    let contents = Contents {
-        tensors: &tensors,
-        config: &report.config,
-        vocabulary: &vocabulary,
-        model_card: &model_card,
-        kind,
-    };
+    let contents =
+        Contents { tensors: &tensors, config: &report.config, vocabulary: &vocabulary, model_card: &model_card, kind };
     package::write(&options.output, &contents)?;
     Ok(report)
 }
@@ -131,10 +118,7 @@ fn read_config_file(options: &ImportOptions) -> Result<ConfigFile, ImportError> 
     let Some(path) = &options.config else {
         return Ok(ConfigFile::default());
     };
-    let failed = |reason: String| ImportError::ConfigFile {
-        path: path.clone(),
-        reason,
-    };
+    let failed = |reason: String| ImportError::ConfigFile { path: path.clone(), reason };
     let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
     serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))
 }
@@ -153,22 +137,11 @@ fn read_vocabulary(options: &ImportOptions) -> Result<Vocabulary, ImportError> {
 fn prefixed(backbone: NamedTensors) -> NamedTensors {
     let swin = Backbone::prefix(&BackboneConfig::Swin(crate::model::SwinConfig::large_384()));
     let efficientnet = Backbone::prefix(&BackboneConfig::EfficientNetLite(EfficientNetLite::Lite0));
-    let prefix = if backbone.contains_key("_conv_stem.weight") {
-        efficientnet
-    } else {
-        swin
-    };
+    let prefix = if backbone.contains_key("_conv_stem.weight") { efficientnet } else { swin };
     let with_prefix = |name: String| {
-        if is_backbone(&name) {
-            name
-        } else {
-            format!("{prefix}.{name}")
-        }
+        if is_backbone(&name) { name } else { format!("{prefix}.{name}") }
     };
-    backbone
-        .into_iter()
-        .map(|(name, tensor)| (with_prefix(name), tensor))
-        .collect()
+    backbone.into_iter().map(|(name, tensor)| (with_prefix(name), tensor)).collect()
 }
 
 fn is_backbone(name: &str) -> bool {
@@ -177,47 +150,23 @@ fn is_backbone(name: &str) -> bool {
 
 /// Tensors that the model computes itself, or that belong to the backbone's classifier.
 fn is_derived(name: &str) -> bool {
-    let computed = [
-        ".relative_position_index",
-        ".attn_mask",
-        ".num_batches_tracked",
-    ];
+    let computed = [".relative_position_index", ".attn_mask", ".num_batches_tracked"];
     let classifier = ["swin_transf.head.", "efficientnet._fc."];
-    computed.iter().any(|end| name.ends_with(end))
-        || classifier.iter().any(|start| name.starts_with(start))
+    computed.iter().any(|end| name.ends_with(end)) || classifier.iter().any(|start| name.starts_with(start))
 }
 
 fn largest_rounding(tensors: &NamedTensors, kind: Kind) -> f64 {
-    let rounding = |tensor: &tch::Tensor| {
-        (tensor - tensor.to_kind(kind).to_kind(Kind::Float))
-            .abs()
-            .max()
-            .double_value(&[])
-    };
-    tensors
-        .values()
-        .filter(|tensor| tensor.numel() > 0)
-        .map(rounding)
-        .fold(0., f64::max)
+    let rounding =
+        |tensor: &tch::Tensor| (tensor - tensor.to_kind(kind).to_kind(Kind::Float)).abs().max().double_value(&[]);
+    tensors.values().filter(|tensor| tensor.numel() > 0).map(rounding).fold(0., f64::max)
 }
 
 fn model_card(options: &ImportOptions, report: &ImportReport) -> String {
-    let name = |path: &PathBuf| {
-        path.file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default()
-    };
+    let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let config = &report.config;
-    let backbone = options
-        .backbone
-        .as_ref()
-        .map(|path| format!(" and `{}` (backbone)", name(path)))
-        .unwrap_or_default();
-    let kind = if options.float32 {
-        "float32"
-    } else {
-        "float16"
-    };
+    let backbone =
+        options.backbone.as_ref().map(|path| format!(" and `{}` (backbone)", name(path))).unwrap_or_default();
+    let kind = if options.float32 { "float32" } else { "float16" };
     format!(
         "# {output}\n\nAn ExpansionNet v2 captioning model, imported from `{checkpoint}`{backbone}.\n\n\
          | | |\n|---|---|\n| backbone | {backbone_name}, {image_size} x {image_size} pixels |\n\

@@ -76,37 +76,13 @@ impl Shapes<'_> {
         let d_model = self.side("input_linear.weight", 0)?;
         let total = self.side("encoders.0.stc_exp.query_exp_vectors.weight", 0)?;
         settle("d_model", &mut file.d_model, d_model)?;
-        settle(
-            "num_encoder_layers",
-            &mut file.num_encoder_layers,
-            self.count("encoders."),
-        )?;
-        settle(
-            "num_decoder_layers",
-            &mut file.num_decoder_layers,
-            self.count("decoders."),
-        )?;
-        settle(
-            "d_ff",
-            &mut file.d_ff,
-            self.side("encoders.0.ff.linear_1.weight", 0)?,
-        )?;
+        settle("num_encoder_layers", &mut file.num_encoder_layers, self.count("encoders."))?;
+        settle("num_decoder_layers", &mut file.num_decoder_layers, self.count("decoders."))?;
+        settle("d_ff", &mut file.d_ff, self.side("encoders.0.ff.linear_1.weight", 0)?)?;
         let dynamic = self.side("decoders.0.dyn_exp.query_exp_vectors.weight", 0)?;
-        settle(
-            "decoder_expansion_length",
-            &mut file.decoder_expansion_length,
-            dynamic,
-        )?;
-        settle(
-            "max_sequence_length",
-            &mut file.max_sequence_length,
-            self.side("pos_encoder.weight", 0)?,
-        )?;
-        settle(
-            "vocab_size",
-            &mut file.vocab_size,
-            self.side("vocab_linear.weight", 0)?,
-        )?;
+        settle("decoder_expansion_length", &mut file.decoder_expansion_length, dynamic)?;
+        settle("max_sequence_length", &mut file.max_sequence_length, self.side("pos_encoder.weight", 0)?)?;
+        settle("vocab_size", &mut file.vocab_size, self.side("vocab_linear.weight", 0)?)?;
         match &file.encoder_expansion_lengths {
             Some(lengths) if lengths.iter().sum::<i64>() != total => {
                 return Err(contradiction(
@@ -138,9 +114,7 @@ impl Shapes<'_> {
         // The table of a window of side w has (2 w - 1)^2 rows; only a last stage may have a smaller window.
         let rows = self.side(&block(0, "attn.relative_position_bias_table"), 0)?;
         let window = ((rows as f64).sqrt() as i64 + 1) / 2;
-        let depths = (0..stages)
-            .map(|stage| self.count(&format!("swin_transf.layers.{stage}.blocks.")))
-            .collect();
+        let depths = (0..stages).map(|stage| self.count(&format!("swin_transf.layers.{stage}.blocks."))).collect();
 
         settle("backbone", &mut file.backbone, "swin".to_owned())?;
         settle("swin_embed_dim", &mut file.swin_embed_dim, embed_dim)?;
@@ -148,19 +122,11 @@ impl Shapes<'_> {
         settle("swin_depths", &mut file.swin_depths, depths)?;
         settle("swin_num_heads", &mut file.swin_num_heads, num_heads)?;
         settle("swin_window_size", &mut file.swin_window_size, window)?;
-        settle(
-            "swin_mlp_ratio",
-            &mut file.swin_mlp_ratio,
-            self.side(&block(0, "mlp.fc1.weight"), 0)? / embed_dim,
-        )?;
+        settle("swin_mlp_ratio", &mut file.swin_mlp_ratio, self.side(&block(0, "mlp.fc1.weight"), 0)? / embed_dim)?;
         // The shift mask has one entry a window, of which there are (image / patch / window)^2.
         if let Ok(windows) = self.side("swin_transf.layers.0.blocks.1.attn_mask", 0) {
             let side = (windows as f64).sqrt().round() as i64;
-            settle(
-                "image_size",
-                &mut file.image_size,
-                side * window * patch_size,
-            )?;
+            settle("image_size", &mut file.image_size, side * window * patch_size)?;
         }
         Ok(())
     }
@@ -187,35 +153,18 @@ impl Shapes<'_> {
     /// One side of a tensor's shape.
     fn side(&self, name: &str, dim: usize) -> Result<i64, InferError> {
         let missing = || InferError::NotAModel(name.to_owned());
-        self.0
-            .get(name)
-            .and_then(|tensor| tensor.size().get(dim).copied())
-            .ok_or_else(missing)
+        self.0.get(name).and_then(|tensor| tensor.size().get(dim).copied()).ok_or_else(missing)
     }
 
     /// How many numbers follow `prefix` in the names.
     fn count(&self, prefix: &str) -> i64 {
-        let number = |name: &String| {
-            name.strip_prefix(prefix)?
-                .split('.')
-                .next()?
-                .parse::<i64>()
-                .ok()
-        };
-        self.0
-            .keys()
-            .filter_map(number)
-            .max()
-            .map_or(0, |last| last + 1)
+        let number = |name: &String| name.strip_prefix(prefix)?.split('.').next()?.parse::<i64>().ok();
+        self.0.keys().filter_map(number).max().map_or(0, |last| last + 1)
     }
 }
 
 /// Fills a field in, or checks it if it was given.
-fn settle<T: PartialEq + Serialize>(
-    field: &'static str,
-    slot: &mut Option<T>,
-    found: T,
-) -> Result<(), InferError> {
+fn settle<T: PartialEq + Serialize>(field: &'static str, slot: &mut Option<T>, found: T) -> Result<(), InferError> {
     match slot {
         Some(given) if *given != found => Err(contradiction(field, given, &found)),
         _ => {
@@ -227,9 +176,5 @@ fn settle<T: PartialEq + Serialize>(
 
 fn contradiction<T: Serialize>(field: &'static str, given: &T, found: &T) -> InferError {
     let text = |value: &T| serde_json::to_string(value).unwrap_or_default();
-    InferError::Contradiction {
-        field,
-        given: text(given),
-        found: text(found),
-    }
+    InferError::Contradiction { field, given: text(given), found: text(found) }
 }

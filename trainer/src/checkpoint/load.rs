@@ -49,40 +49,26 @@ fn compare(variables: &BTreeMap<String, Tensor>, tensors: &NamedTensors) -> Mism
         match tensors.get(name) {
             None => mismatch.missing.push(name.clone()),
             Some(tensor) if tensor.size() != variable.size() => {
-                mismatch
-                    .misshapen
-                    .push((name.clone(), tensor.size(), variable.size()));
+                mismatch.misshapen.push((name.clone(), tensor.size(), variable.size()));
             }
             Some(_) => {}
         }
     }
-    mismatch.unexpected = tensors
-        .keys()
-        .filter(|name| !variables.contains_key(*name))
-        .cloned()
-        .collect();
+    mismatch.unexpected = tensors.keys().filter(|name| !variables.contains_key(*name)).cloned().collect();
     mismatch
 }
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shapes = |(name, found, wanted): &(String, Vec<i64>, Vec<i64>)| {
-            format!("{name} is {found:?}, not {wanted:?}")
-        };
+        let shapes =
+            |(name, found, wanted): &(String, Vec<i64>, Vec<i64>)| format!("{name} is {found:?}, not {wanted:?}");
         let misshapen: Vec<String> = self.misshapen.iter().map(shapes).collect();
         let mut separator = "";
-        for (what, names) in [
-            ("missing", &self.missing),
-            ("unexpected", &self.unexpected),
-            ("of another shape", &misshapen),
-        ] {
+        for (what, names) in
+            [("missing", &self.missing), ("unexpected", &self.unexpected), ("of another shape", &misshapen)]
+        {
             if !names.is_empty() {
-                write!(
-                    formatter,
-                    "{separator}{} {what} ({})",
-                    names.len(),
-                    names.join(", ")
-                )?;
+                write!(formatter, "{separator}{} {what} ({})", names.len(), names.join(", "))?;
                 separator = "; ";
             }
         }
@@ -105,11 +91,8 @@ mod tests {
         let a = store.root().zeros("a", &[2]);
         let _b = store.root().zeros("b", &[3]);
         let _c = store.root().zeros("c", &[1]);
-        let tensors = NamedTensors::from([
-            ("a".into(), ones(&[2])),
-            ("b".into(), ones(&[4])),
-            ("d".into(), ones(&[1])),
-        ]);
+        let tensors =
+            NamedTensors::from([("a".into(), ones(&[2])), ("b".into(), ones(&[4])), ("d".into(), ones(&[1]))]);
 
         let text = load_named(&store, &tensors).unwrap_err().to_string();
         assert!(text.contains("1 missing (c)"), "{text}");

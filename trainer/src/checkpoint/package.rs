@@ -88,10 +88,7 @@ impl Package {
     pub fn read(folder: &Path, device: Device) -> Result<Self, PackageError> {
         for file in [CONFIG, VOCABULARY, WEIGHTS] {
             if !folder.join(file).is_file() {
-                return Err(PackageError::MissingFile {
-                    folder: folder.to_owned(),
-                    file,
-                });
+                return Err(PackageError::MissingFile { folder: folder.to_owned(), file });
             }
         }
         let config = read_config(&folder.join(CONFIG))?;
@@ -100,13 +97,7 @@ impl Package {
         let store = VarStore::new(device);
         let model = CaptioningModel::new(&store.root(), &config, Dropouts::default());
         load_named(&store, &read_tensors(&folder.join(WEIGHTS))?)?;
-        Ok(Package {
-            store,
-            model,
-            config,
-            vocabulary,
-            revision: revision(folder)?,
-        })
+        Ok(Package { store, model, config, vocabulary, revision: revision(folder)? })
     }
 }
 
@@ -137,36 +128,23 @@ pub fn write(folder: &Path, contents: &Contents) -> Result<(), PackageError> {
         move |source| PackageError::Io { path, source }
     };
     fs::create_dir_all(parent).map_err(io(parent))?;
-    let beside = tempfile::Builder::new()
-        .prefix(".model-")
-        .tempdir_in(parent)
-        .map_err(io(parent))?;
+    let beside = tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(io(parent))?;
 
-    let tensors: Vec<_> = contents
-        .tensors
-        .iter()
-        .map(|(name, tensor)| (name, on_disk(tensor, contents.kind)))
-        .collect();
+    let tensors: Vec<_> =
+        contents.tensors.iter().map(|(name, tensor)| (name, on_disk(tensor, contents.kind))).collect();
     tch::Tensor::write_safetensors(&tensors, beside.path().join(WEIGHTS))?;
     let config = serde_json::to_vec_pretty(contents.config);
     let vocabulary = contents.vocabulary.to_json();
-    for (name, bytes) in [
-        (CONFIG, config),
-        (VOCABULARY, vocabulary),
-        (MODEL_CARD, Ok(contents.model_card.as_bytes().to_vec())),
-    ] {
+    for (name, bytes) in
+        [(CONFIG, config), (VOCABULARY, vocabulary), (MODEL_CARD, Ok(contents.model_card.as_bytes().to_vec()))]
+    {
         let path = beside.path().join(name);
-        let bytes = bytes.map_err(|error| PackageError::Config {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
+        let bytes = bytes.map_err(|error| PackageError::Config { path: path.clone(), reason: error.to_string() })?;
         fs::write(&path, bytes).map_err(io(&path))?;
     }
     for name in [WEIGHTS, CONFIG, VOCABULARY, MODEL_CARD] {
         let path = beside.path().join(name);
-        File::open(&path)
-            .and_then(|file| file.sync_all())
-            .map_err(io(&path))?;
+        File::open(&path).and_then(|file| file.sync_all()).map_err(io(&path))?;
     }
     replace(folder, beside).map_err(io(folder))
 }
@@ -193,32 +171,20 @@ fn set_readable(folder: &Path) -> io::Result<()> {
 
 fn on_disk(tensor: &tch::Tensor, kind: Kind) -> tch::Tensor {
     let tensor = tensor.to_device(Device::Cpu).contiguous();
-    if tensor.kind() == Kind::Float {
-        tensor.to_kind(kind)
-    } else {
-        tensor
-    }
+    if tensor.kind() == Kind::Float { tensor.to_kind(kind) } else { tensor }
 }
 
 fn read_config(path: &Path) -> Result<ModelConfig, PackageError> {
-    let bytes = fs::read(path).map_err(|source| PackageError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    serde_json::from_slice(&bytes).map_err(|error| PackageError::Config {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })
+    let bytes = fs::read(path).map_err(|source| PackageError::Io { path: path.to_owned(), source })?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| PackageError::Config { path: path.to_owned(), reason: error.to_string() })
 }
 
 /// The vocabulary must have a word for each of the model's outputs.
 pub fn check_vocabulary(vocabulary: &Vocabulary, config: &ModelConfig) -> Result<(), PackageError> {
     match vocabulary.len() as i64 == config.vocab_size {
         true => Ok(()),
-        false => Err(PackageError::VocabularySize {
-            words: vocabulary.len(),
-            vocab_size: config.vocab_size,
-        }),
+        false => Err(PackageError::VocabularySize { words: vocabulary.len(), vocab_size: config.vocab_size }),
     }
 }
 

@@ -50,43 +50,23 @@ pub enum CheckpointError {
 
 /// Reads the weights of a checkpoint, wherever in it they stand, floats widened to float32.
 pub fn read_tensors(path: &Path) -> Result<NamedTensors, CheckpointError> {
-    let is_safetensors = path
-        .extension()
-        .is_some_and(|extension| extension == "safetensors");
-    let tensors = if is_safetensors {
-        read_safetensors(path)?
-    } else {
-        read_pth(path)?
-    };
+    let is_safetensors = path.extension().is_some_and(|extension| extension == "safetensors");
+    let tensors = if is_safetensors { read_safetensors(path)? } else { read_pth(path)? };
     if tensors.is_empty() {
-        return Err(CheckpointError::Empty {
-            path: path.to_owned(),
-        });
+        return Err(CheckpointError::Empty { path: path.to_owned() });
     }
-    Ok(tensors
-        .into_iter()
-        .map(|(name, tensor)| (name, widened(tensor)))
-        .collect())
+    Ok(tensors.into_iter().map(|(name, tensor)| (name, widened(tensor))).collect())
 }
 
 fn read_safetensors(path: &Path) -> Result<Vec<(String, Tensor)>, CheckpointError> {
-    Tensor::read_safetensors(path).map_err(|source| CheckpointError::Safetensors {
-        path: path.to_owned(),
-        source,
-    })
+    Tensor::read_safetensors(path).map_err(|source| CheckpointError::Safetensors { path: path.to_owned(), source })
 }
 
 fn read_pth(path: &Path) -> Result<Vec<(String, Tensor)>, CheckpointError> {
-    let reader = open_weights(path).map_err(|source| CheckpointError::Pytorch {
-        path: path.to_owned(),
-        source,
-    })?;
+    let reader = open_weights(path).map_err(|source| CheckpointError::Pytorch { path: path.to_owned(), source })?;
     let mut tensors = Vec::with_capacity(reader.len());
     for (name, tensor) in reader.into_tensors() {
-        let bytes = tensor.read().map_err(|source| CheckpointError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        let bytes = tensor.read().map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
         let shape: Vec<i64> = tensor.shape().iter().map(|&size| size as i64).collect();
         if let Some(kind) = kind_of(tensor.dtype()) {
             tensors.push((name, Tensor::from_data_size(&bytes, &shape, kind)));

@@ -54,16 +54,9 @@ pub fn beam_search<D: StepDecoder>(
 ) -> Result<Vec<Vec<Beam>>, TchError> {
     let (beam_size, max_length) = (options.beam_size.max(1), options.max_length.max(2));
     let mut state = decoder.start(source, beam_size as i64, max_length as i64)?;
-    let start = Beam {
-        tokens: vec![sos],
-        log_probs: vec![0.],
-    };
-    let mut searches: Vec<ImageSearch> = (0..images)
-        .map(|image| ImageSearch {
-            image,
-            beams: vec![start.clone()],
-        })
-        .collect();
+    let start = Beam { tokens: vec![sos], log_probs: vec![0.] };
+    let mut searches: Vec<ImageSearch> =
+        (0..images).map(|image| ImageSearch { image, beams: vec![start.clone()] }).collect();
     let mut finished: Vec<Vec<Beam>> = vec![Vec::new(); images];
 
     for length in 2..=max_length {
@@ -108,18 +101,11 @@ struct ImageSearch {
 
 impl ImageSearch {
     fn last_tokens(&self) -> impl Iterator<Item = i64> {
-        self.beams
-            .iter()
-            .filter_map(|beam| beam.tokens.last().copied())
+        self.beams.iter().filter_map(|beam| beam.tokens.last().copied())
     }
 
     /// Replaces the beams by their best continuations; returns the parent of each.
-    fn advance(
-        &mut self,
-        continuations: &mut Continuations,
-        beam_size: usize,
-        eos: i64,
-    ) -> Vec<i64> {
+    fn advance(&mut self, continuations: &mut Continuations, beam_size: usize, eos: i64) -> Vec<i64> {
         let mut candidates = Vec::with_capacity(self.beams.len() * beam_size);
         for (parent, beam) in self.beams.iter().enumerate() {
             let words = continuations.next_row();
@@ -127,19 +113,12 @@ impl ImageSearch {
             if ends(beam, eos) {
                 candidates.push((total, parent, None));
             } else {
-                candidates.extend(
-                    words.map(|(token, log_prob)| {
-                        (total + log_prob, parent, Some((token, log_prob)))
-                    }),
-                );
+                candidates.extend(words.map(|(token, log_prob)| (total + log_prob, parent, Some((token, log_prob)))));
             }
         }
         candidates.sort_by(|a, b| b.0.total_cmp(&a.0)); // stable: ties go to the earlier beam
         candidates.truncate(beam_size);
-        let parents = candidates
-            .iter()
-            .map(|&(_, parent, _)| parent as i64)
-            .collect();
+        let parents = candidates.iter().map(|&(_, parent, _)| parent as i64).collect();
         let extend = |(_, parent, word): &(f32, usize, Option<(i64, f32)>)| match *word {
             Some((token, log_prob)) => self.beams[*parent].extended(token, log_prob),
             None => self.beams[*parent].clone(),
@@ -181,10 +160,7 @@ impl Continuations {
     fn next_row(&mut self) -> impl Iterator<Item = (i64, f32)> {
         let range = self.row * self.width..(self.row + 1) * self.width;
         self.row += 1;
-        self.words[range.clone()]
-            .iter()
-            .copied()
-            .zip(self.log_probs[range].iter().copied())
+        self.words[range.clone()].iter().copied().zip(self.log_probs[range].iter().copied())
     }
 }
 
@@ -204,10 +180,7 @@ mod tests {
         }
 
         fn step(&self, _: &mut (), tokens: &[i64]) -> Result<Tensor, TchError> {
-            let rows: Vec<f64> = tokens
-                .iter()
-                .flat_map(|&token| self.0[token as usize].map(f64::ln))
-                .collect();
+            let rows: Vec<f64> = tokens.iter().flat_map(|&token| self.0[token as usize].map(f64::ln)).collect();
             Ok(Tensor::from_slice(&rows).view([-1, 4]))
         }
 
@@ -223,22 +196,12 @@ mod tests {
 
     /// From SOS: A 0.6, B 0.4. From A: EOS 0.3, A 0.35, B 0.35. From B: EOS 0.9.
     fn chain() -> Chain {
-        Chain(vec![
-            [0.0, 0.0, 0.6, 0.4],
-            [0.25; 4],
-            [0.0, 0.3, 0.36, 0.34],
-            [0.0, 0.9, 0.06, 0.04],
-        ])
+        Chain(vec![[0.0, 0.0, 0.6, 0.4], [0.25; 4], [0.0, 0.3, 0.36, 0.34], [0.0, 0.9, 0.06, 0.04]])
     }
 
     fn search(beam_size: usize, max_length: usize) -> Vec<Beam> {
-        let options = BeamSearchOptions {
-            beam_size,
-            max_length,
-        };
-        beam_search(&chain(), &(), 1, SOS, EOS, &options)
-            .expect("the chain can't fail")
-            .remove(0)
+        let options = BeamSearchOptions { beam_size, max_length };
+        beam_search(&chain(), &(), 1, SOS, EOS, &options).expect("the chain can't fail").remove(0)
     }
 
     #[test]

@@ -11,24 +11,11 @@ impl<D: StepDecoder> StepDecoder for Ensemble<D> {
     type Source = Vec<D::Source>;
     type State = Vec<D::State>;
 
-    fn start(
-        &self,
-        sources: &Self::Source,
-        beam_size: i64,
-        max_length: i64,
-    ) -> Result<Self::State, TchError> {
+    fn start(&self, sources: &Self::Source, beam_size: i64, max_length: i64) -> Result<Self::State, TchError> {
         if sources.len() != self.0.len() {
-            return Err(TchError::Shape(format!(
-                "{} models but {} encodings",
-                self.0.len(),
-                sources.len()
-            )));
+            return Err(TchError::Shape(format!("{} models but {} encodings", self.0.len(), sources.len())));
         }
-        self.0
-            .iter()
-            .zip(sources)
-            .map(|(model, source)| model.start(source, beam_size, max_length))
-            .collect()
+        self.0.iter().zip(sources).map(|(model, source)| model.start(source, beam_size, max_length)).collect()
     }
 
     fn step(&self, states: &mut Self::State, tokens: &[i64]) -> Result<Tensor, TchError> {
@@ -36,17 +23,10 @@ impl<D: StepDecoder> StepDecoder for Ensemble<D> {
         for (model, state) in self.0.iter().zip(states) {
             probabilities.push(model.step(state, tokens)?.exp());
         }
-        Ok(Tensor::f_stack(&probabilities, 0)?
-            .mean_dim(0, false, None)
-            .log())
+        Ok(Tensor::f_stack(&probabilities, 0)?.mean_dim(0, false, None).log())
     }
 
-    fn reorder(
-        &self,
-        states: &mut Self::State,
-        images: &[i64],
-        parents: &[Vec<i64>],
-    ) -> Result<(), TchError> {
+    fn reorder(&self, states: &mut Self::State, images: &[i64], parents: &[Vec<i64>]) -> Result<(), TchError> {
         for (model, state) in self.0.iter().zip(states) {
             model.reorder(state, images, parents)?;
         }

@@ -30,9 +30,7 @@ pub struct JoinedProjections(Vec<Joined>);
 impl JoinedProjections {
     /// Joins the projections of every layer.
     pub fn of(decoder: &Decoder) -> Self {
-        JoinedProjections(tch::no_grad(|| {
-            decoder.decoders.iter().map(Joined::of).collect()
-        }))
+        JoinedProjections(tch::no_grad(|| decoder.decoders.iter().map(Joined::of).collect()))
     }
 }
 
@@ -53,15 +51,8 @@ pub struct State {
 impl<'a> IncrementalDecoder<'a> {
     /// A view of `decoder` and the projections joined from it.
     pub fn new(decoder: &'a Decoder, joined: &'a JoinedProjections) -> Self {
-        let layers = decoder
-            .decoders
-            .iter()
-            .zip(&joined.0)
-            .map(|(layer, joined)| IncrementalLayer { layer, joined });
-        IncrementalDecoder {
-            decoder,
-            layers: layers.collect(),
-        }
+        let layers = decoder.decoders.iter().zip(&joined.0).map(|(layer, joined)| IncrementalLayer { layer, joined });
+        IncrementalDecoder { decoder, layers: layers.collect() }
     }
 }
 
@@ -74,17 +65,8 @@ impl StepDecoder for IncrementalDecoder<'_> {
         let images = encoded.size()[0];
         let slots = (max_length, beam_size);
         Ok(State {
-            caches: self
-                .layers
-                .iter()
-                .map(|layer| layer.empty_cache(images, slots, encoded.device()))
-                .collect(),
-            memories: self
-                .decoder
-                .decoders
-                .iter()
-                .map(|layer| layer.mha.remember(encoded))
-                .collect(),
+            caches: self.layers.iter().map(|layer| layer.empty_cache(images, slots, encoded.device())).collect(),
+            memories: self.decoder.decoders.iter().map(|layer| layer.mha.remember(encoded)).collect(),
             ancestry: Ancestry::new(images, encoded.device()),
             images,
         })
@@ -92,38 +74,21 @@ impl StepDecoder for IncrementalDecoder<'_> {
 
     fn step(&self, state: &mut State, tokens: &[i64]) -> Result<Tensor, TchError> {
         let device = self.decoder.pos_encoder.device();
-        let time = state
-            .ancestry
-            .advance(tokens.len() as i64 / state.images.max(1));
-        let tokens = Tensor::f_from_slice(tokens)?
-            .f_view([state.images, -1])?
-            .to_device(device);
+        let time = state.ancestry.advance(tokens.len() as i64 / state.images.max(1));
+        let tokens = Tensor::f_from_slice(tokens)?.f_view([state.images, -1])?.to_device(device);
         let mut y = self.decoder.embed(&tokens) + self.decoder.pos_encoder.f_get(time)?; // [images, rows, d]
         let mut outputs = Vec::with_capacity(self.layers.len());
-        for ((layer, cache), memory) in self
-            .layers
-            .iter()
-            .zip(&mut state.caches)
-            .zip(&state.memories)
-        {
+        for ((layer, cache), memory) in self.layers.iter().zip(&mut state.caches).zip(&state.memories) {
             y = layer.step(&y, cache, memory, &state.ancestry)?;
             outputs.push(y.shallow_clone());
         }
-        let reduced = self
-            .decoder
-            .dec_reduce_group
-            .forward(&Tensor::f_cat(&outputs, -1)?);
+        let reduced = self.decoder.dec_reduce_group.forward(&Tensor::f_cat(&outputs, -1)?);
         let y = self.decoder.dec_reduce_norm.forward(&(y + reduced));
         let scores = self.decoder.vocab_linear.forward(&y.flatten(0, 1));
         scores.f_log_softmax(-1, None)
     }
 
-    fn reorder(
-        &self,
-        state: &mut State,
-        images: &[i64],
-        parents: &[Vec<i64>],
-    ) -> Result<(), TchError> {
+    fn reorder(&self, state: &mut State, images: &[i64], parents: &[Vec<i64>]) -> Result<(), TchError> {
         if (images.len() as i64) < state.images {
             let index = Tensor::f_from_slice(images)?.to_device(device_of(&state.memories));
             for memory in &mut state.memories {
@@ -145,7 +110,5 @@ impl StepDecoder for IncrementalDecoder<'_> {
 }
 
 fn device_of(memories: &[CrossMemory]) -> Device {
-    memories
-        .first()
-        .map_or(Device::Cpu, |memory| memory.keys.device())
+    memories.first().map_or(Device::Cpu, |memory| memory.keys.device())
 }

@@ -13,22 +13,12 @@ pub trait StepDecoder {
     type State;
 
     /// Prepares `images` for captions of at most `max_length` tokens in at most `beam_size` rows each.
-    fn start(
-        &self,
-        source: &Self::Source,
-        beam_size: i64,
-        max_length: i64,
-    ) -> Result<Self::State, TchError>;
+    fn start(&self, source: &Self::Source, beam_size: i64, max_length: i64) -> Result<Self::State, TchError>;
 
     /// Log-probabilities `[rows, vocab_size]` of the word after `tokens` (one a row).
     fn step(&self, state: &mut Self::State, tokens: &[i64]) -> Result<Tensor, TchError>;
 
     /// Goes on with the images at `images` (indices into the present ones, ascending) and, for
     /// each of them, with rows that continue the rows `parents` (indices within the image).
-    fn reorder(
-        &self,
-        state: &mut Self::State,
-        images: &[i64],
-        parents: &[Vec<i64>],
-    ) -> Result<(), TchError>;
+    fn reorder(&self, state: &mut Self::State, images: &[i64], parents: &[Vec<i64>]) -> Result<(), TchError>;
 }

@@ -23,11 +23,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 20 MB, 64 million pixels, 512 MiB.
     fn default() -> Self {
-        Self {
-            max_bytes: 20_000_000,
-            max_pixels: 64_000_000,
-            max_memory: 512 * 1024 * 1024,
-        }
+        Self { max_bytes: 20_000_000, max_pixels: 64_000_000, max_memory: 512 * 1024 * 1024 }
     }
 }
 
@@ -65,15 +61,10 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<DecodedImage, ImageError>
     // Unreadable metadata is no reason to refuse a readable picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let spare = spare_memory(&decoder, orientation, buffered_components, limits)?;
-    decoder
-        .set_limits(codec_limits(spare))
-        .map_err(codec_error)?;
+    decoder.set_limits(codec_limits(spare)).map_err(codec_error)?;
 
     let decoded = DynamicImage::from_decoder(decoder).map_err(codec_error)?;
-    Ok(DecodedImage {
-        pixels: orient::upright(flatten::over_white(decoded), orientation),
-        format,
-    })
+    Ok(DecodedImage { pixels: orient::upright(flatten::over_white(decoded), orientation), format })
 }
 
 /// What can be said of the file before any decoder sees it.
@@ -82,10 +73,7 @@ fn check_file(bytes: &[u8], limits: &Limits) -> Result<ImageFormat, ImageError> 
         return Err(ImageError::Empty);
     }
     if bytes.len() > limits.max_bytes {
-        return Err(ImageError::TooManyBytes {
-            bytes: bytes.len(),
-            limit: limits.max_bytes,
-        });
+        return Err(ImageError::TooManyBytes { bytes: bytes.len(), limit: limits.max_bytes });
     }
     ImageFormat::sniff(bytes).map_err(|looks_like| ImageError::Unsupported { looks_like })
 }
@@ -93,27 +81,17 @@ fn check_file(bytes: &[u8], limits: &Limits) -> Result<ImageFormat, ImageError> 
 /// Checks that a JPEG file is whole, and says how many of its components are buffered when decoding.
 fn check_jpeg(bytes: &[u8]) -> Result<u8, ImageError> {
     let outline = jpeg::outline(bytes);
-    if outline.complete {
-        Ok(outline.buffered_components)
-    } else {
-        Err(damaged(ENDS_EARLY))
-    }
+    if outline.complete { Ok(outline.buffered_components) } else { Err(damaged(ENDS_EARLY)) }
 }
 
 /// Checks the size that the header declares.
 fn check_pixels((width, height): (u32, u32), limits: &Limits) -> Result<(), ImageError> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
-        return Err(damaged(&format!(
-            "its header says {width} x {height} pixels"
-        )));
+        return Err(damaged(&format!("its header says {width} x {height} pixels")));
     }
     if pixels > limits.max_pixels {
-        return Err(ImageError::TooManyPixels {
-            width,
-            height,
-            limit: limits.max_pixels,
-        });
+        return Err(ImageError::TooManyPixels { width, height, limit: limits.max_pixels });
     }
     Ok(())
 }
@@ -134,9 +112,7 @@ fn spare_memory(
     let beside = coefficients.max(if copies { pixels.saturating_mul(3) } else { 0 });
     let needed = decoder.total_bytes().saturating_add(beside);
     if needed > limits.max_memory {
-        return Err(ImageError::TooMuchMemory {
-            limit: limits.max_memory,
-        });
+        return Err(ImageError::TooMuchMemory { limit: limits.max_memory });
     }
     Ok(limits.max_memory - decoder.total_bytes())
 }
@@ -151,26 +127,17 @@ fn codec_limits(max_alloc: u64) -> ::image::Limits {
 const ENDS_EARLY: &str = "the file ends before the picture does";
 
 fn damaged(reason: &str) -> ImageError {
-    ImageError::Damaged {
-        reason: reason.trim().trim_end_matches('.').to_owned(),
-    }
+    ImageError::Damaged { reason: reason.trim().trim_end_matches('.').to_owned() }
 }
 
 /// Sorts a decoder's error into ours.
 fn from_codec(error: CodecError, format: ImageFormat, limits: &Limits) -> ImageError {
     match error {
         CodecError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => {
-            ImageError::TooMuchMemory {
-                limit: limits.max_memory,
-            }
+            ImageError::TooMuchMemory { limit: limits.max_memory }
         }
-        CodecError::Unsupported(error) => ImageError::UnsupportedKind {
-            format,
-            reason: error.to_string(),
-        },
-        CodecError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            damaged(ENDS_EARLY)
-        }
+        CodecError::Unsupported(error) => ImageError::UnsupportedKind { format, reason: error.to_string() },
+        CodecError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => damaged(ENDS_EARLY),
         // The cause says more than "format error", which is what the decoder wraps it in.
         other => match other.source() {
             Some(cause) => damaged(&cause.to_string()),

@@ -10,9 +10,7 @@ pub enum ImageError {
     Empty,
 
     /// The file is larger than [`Limits::max_bytes`](super::Limits::max_bytes).
-    #[error(
-        "the file has {bytes} bytes and at most {limit} are accepted: send a smaller or more compressed image"
-    )]
+    #[error("the file has {bytes} bytes and at most {limit} are accepted: send a smaller or more compressed image")]
     TooManyBytes {
         /// Size of the file.
         bytes: usize,
@@ -28,9 +26,7 @@ pub enum ImageError {
     },
 
     /// The format is read, but not this rare kind of it.
-    #[error(
-        "this kind of {format} is not supported ({reason}): save it as an ordinary JPEG or PNG"
-    )]
+    #[error("this kind of {format} is not supported ({reason}): save it as an ordinary JPEG or PNG")]
     UnsupportedKind {
         /// The format of the file.
         format: ImageFormat,
@@ -39,9 +35,7 @@ pub enum ImageError {
     },
 
     /// The header promises more pixels than [`Limits::max_pixels`](super::Limits::max_pixels).
-    #[error(
-        "the image is {width} x {height} pixels and at most {limit} pixels are accepted: scale it down"
-    )]
+    #[error("the image is {width} x {height} pixels and at most {limit} pixels are accepted: scale it down")]
     TooManyPixels {
         /// Pixels a row.
         width: u32,
@@ -52,9 +46,7 @@ pub enum ImageError {
     },
 
     /// Decoding would need more than [`Limits::max_memory`](super::Limits::max_memory).
-    #[error(
-        "decoding the image takes more than {limit} bytes of memory: scale it down, or save it as a baseline JPEG"
-    )]
+    #[error("decoding the image takes more than {limit} bytes of memory: scale it down, or save it as a baseline JPEG")]
     TooMuchMemory {
         /// Most memory granted to one image, in bytes.
         limit: u64,
@@ -102,9 +94,7 @@ mod tests {
     fn messages_say_what_is_wrong_and_what_to_do() {
         let messages = [
             (
-                ImageError::Unsupported {
-                    looks_like: Some("SVG"),
-                },
+                ImageError::Unsupported { looks_like: Some("SVG") },
                 "this looks like SVG, which is not read here: send a JPEG, PNG, WebP, GIF, BMP or TIFF image",
             ),
             (
@@ -112,11 +102,7 @@ mod tests {
                 "this is not an image in a known format: send a JPEG, PNG, WebP, GIF, BMP or TIFF image",
             ),
             (
-                ImageError::TooManyPixels {
-                    width: 60_000,
-                    height: 60_000,
-                    limit: 64_000_000,
-                },
+                ImageError::TooManyPixels { width: 60_000, height: 60_000, limit: 64_000_000 },
                 "the image is 60000 x 60000 pixels and at most 64000000 pixels are accepted: scale it down",
             ),
         ];

@@ -6,21 +6,15 @@ use ::image::{DynamicImage, ImageBuffer, Pixel, RgbImage};
 /// copied.
 pub(super) fn over_white(image: DynamicImage) -> RgbImage {
     match image {
-        DynamicImage::ImageRgba8(rgba) => convert(&rgba, |[red, green, blue, alpha]| {
-            [red, green, blue].map(|value| blend(value, alpha))
-        }),
-        DynamicImage::ImageLumaA8(grey) => {
-            convert(&grey, |[value, alpha]| [blend(value, alpha); 3])
+        DynamicImage::ImageRgba8(rgba) => {
+            convert(&rgba, |[red, green, blue, alpha]| [red, green, blue].map(|value| blend(value, alpha)))
         }
-        DynamicImage::ImageRgba16(rgba) => convert(&rgba, |[red, green, blue, alpha]| {
-            [red, green, blue].map(|value| blend_16(value, alpha))
-        }),
-        DynamicImage::ImageLumaA16(grey) => {
-            convert(&grey, |[value, alpha]| [blend_16(value, alpha); 3])
+        DynamicImage::ImageLumaA8(grey) => convert(&grey, |[value, alpha]| [blend(value, alpha); 3]),
+        DynamicImage::ImageRgba16(rgba) => {
+            convert(&rgba, |[red, green, blue, alpha]| [red, green, blue].map(|value| blend_16(value, alpha)))
         }
-        with_alpha if with_alpha.color().has_alpha() => {
-            over_white(DynamicImage::ImageRgba8(with_alpha.into_rgba8()))
-        }
+        DynamicImage::ImageLumaA16(grey) => convert(&grey, |[value, alpha]| [blend_16(value, alpha); 3]),
+        with_alpha if with_alpha.color().has_alpha() => over_white(DynamicImage::ImageRgba8(with_alpha.into_rgba8())),
         opaque => opaque.into_rgb8(),
     }
 }
@@ -69,54 +63,31 @@ mod tests {
         let rgba: ImageBuffer<Rgba<u8>, _> =
             ImageBuffer::from_raw(3, 1, vec![9, 8, 7, 0, 9, 8, 7, 255, 55, 155, 255, 51]).unwrap();
         // 0.2 * 55 + 0.8 * 255 = 215, 0.2 * 155 + 0.8 * 255 = 235.
-        assert_eq!(
-            over_white(rgba.into()).into_raw(),
-            [255, 255, 255, 9, 8, 7, 215, 235, 255]
-        );
+        assert_eq!(over_white(rgba.into()).into_raw(), [255, 255, 255, 9, 8, 7, 215, 235, 255]);
     }
 
     #[test]
     fn grey_becomes_three_equal_channels() {
         let grey: ImageBuffer<Luma<u8>, _> = ImageBuffer::from_raw(2, 1, vec![0, 200]).unwrap();
         assert_eq!(over_white(grey.into()).into_raw(), [0, 0, 0, 200, 200, 200]);
-        let alpha: ImageBuffer<LumaA<u8>, _> =
-            ImageBuffer::from_raw(2, 1, vec![0, 0, 55, 51]).unwrap();
-        assert_eq!(
-            over_white(alpha.into()).into_raw(),
-            [255, 255, 255, 215, 215, 215]
-        );
+        let alpha: ImageBuffer<LumaA<u8>, _> = ImageBuffer::from_raw(2, 1, vec![0, 0, 55, 51]).unwrap();
+        assert_eq!(over_white(alpha.into()).into_raw(), [255, 255, 255, 215, 215, 215]);
     }
 
     #[test]
     fn sixteen_bits_are_rounded_to_eight() {
-        let grey: ImageBuffer<Luma<u16>, _> =
-            ImageBuffer::from_raw(3, 1, vec![128, 129, 65_535]).unwrap();
-        assert_eq!(
-            over_white(DynamicImage::ImageLuma16(grey)).into_raw(),
-            [0, 0, 0, 1, 1, 1, 255, 255, 255]
-        );
+        let grey: ImageBuffer<Luma<u16>, _> = ImageBuffer::from_raw(3, 1, vec![128, 129, 65_535]).unwrap();
+        assert_eq!(over_white(DynamicImage::ImageLuma16(grey)).into_raw(), [0, 0, 0, 1, 1, 1, 255, 255, 255]);
         let alpha: ImageBuffer<LumaA<u16>, _> =
-            ImageBuffer::from_raw(3, 1, vec![128, 65_535, 129, 65_535, 55 * 257, 51 * 257])
-                .unwrap();
-        assert_eq!(
-            over_white(DynamicImage::ImageLumaA16(alpha)).into_raw(),
-            [0, 0, 0, 1, 1, 1, 215, 215, 215]
-        );
-        let rgba: ImageBuffer<Rgba<u16>, _> =
-            ImageBuffer::from_raw(1, 1, vec![0, 257, 65_535, 65_535]).unwrap();
-        assert_eq!(
-            over_white(DynamicImage::ImageRgba16(rgba)).into_raw(),
-            [0, 1, 255]
-        );
+            ImageBuffer::from_raw(3, 1, vec![128, 65_535, 129, 65_535, 55 * 257, 51 * 257]).unwrap();
+        assert_eq!(over_white(DynamicImage::ImageLumaA16(alpha)).into_raw(), [0, 0, 0, 1, 1, 1, 215, 215, 215]);
+        let rgba: ImageBuffer<Rgba<u16>, _> = ImageBuffer::from_raw(1, 1, vec![0, 257, 65_535, 65_535]).unwrap();
+        assert_eq!(over_white(DynamicImage::ImageRgba16(rgba)).into_raw(), [0, 1, 255]);
     }
 
     #[test]
     fn floating_point_alpha_is_blended_too() {
-        let rgba: ImageBuffer<Rgba<f32>, _> =
-            ImageBuffer::from_raw(1, 1, vec![0.0, 0.5, 1.0, 0.0]).unwrap();
-        assert_eq!(
-            over_white(DynamicImage::ImageRgba32F(rgba)).into_raw(),
-            [255, 255, 255]
-        );
+        let rgba: ImageBuffer<Rgba<f32>, _> = ImageBuffer::from_raw(1, 1, vec![0.0, 0.5, 1.0, 0.0]).unwrap();
+        assert_eq!(over_white(DynamicImage::ImageRgba32F(rgba)).into_raw(), [255, 255, 255]);
     }
 }

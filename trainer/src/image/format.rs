@@ -98,13 +98,8 @@ fn name_of_stranger(bytes: &[u8]) -> Option<&'static str> {
         (b"\x1A\x45\xDF\xA3", "a video"),
         (b"qoif", "QOI"),
     ];
-    let signature = SIGNATURES
-        .iter()
-        .find(|(start, _)| bytes.starts_with(start))
-        .map(|(_, name)| *name);
-    signature
-        .or_else(|| name_of_iso_media(bytes))
-        .or_else(|| name_of_text(&bytes[..bytes.len().min(SAMPLE)]))
+    let signature = SIGNATURES.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, name)| *name);
+    signature.or_else(|| name_of_iso_media(bytes)).or_else(|| name_of_text(&bytes[..bytes.len().min(SAMPLE)]))
 }
 
 /// Names the relatives of MP4 by the brand in their first box: phones send HEIC, browsers AVIF.

@@ -93,13 +93,7 @@ mod tests {
     fn progressive_files_buffer_their_components() {
         let frame = b"\xFF\xC2\x00\x0B\x08\x00\x01\x00\x01\x03\x01\x11\x00";
         let whole = [HEADER, frame, SCAN, b"\xFF\xD9"].concat();
-        assert_eq!(
-            outline(&whole),
-            Outline {
-                complete: true,
-                buffered_components: 3
-            }
-        );
+        assert_eq!(outline(&whole), Outline { complete: true, buffered_components: 3 });
         assert_eq!(outline(HEADER).buffered_components, 0);
     }
 }

@@ -13,16 +13,10 @@ pub struct Normalization {
 
 impl Normalization {
     /// The statistics of ImageNet, which Swin is trained with.
-    pub const IMAGENET: Self = Self {
-        mean: [0.485, 0.456, 0.406],
-        std: [0.229, 0.224, 0.225],
-    };
+    pub const IMAGENET: Self = Self { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
     /// (level - 127) / 128, which EfficientNet-lite is trained with.
-    pub const CENTERED: Self = Self {
-        mean: [127.0 / 255.0; 3],
-        std: [128.0 / 255.0; 3],
-    };
+    pub const CENTERED: Self = Self { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] };
 
     /// The value of each of the 256 grey levels in one channel, in the order of operations that
     /// torchvision uses.
@@ -41,11 +35,7 @@ pub fn normalize(image: &RgbImage, normalization: &Normalization) -> Vec<f32> {
     let levels: [[f32; 256]; 3] = std::array::from_fn(|channel| normalization.levels(channel));
     let mut planes = Vec::with_capacity(3 * pixels.len());
     for (channel, levels) in levels.iter().enumerate() {
-        planes.extend(
-            pixels
-                .iter()
-                .map(|pixel| levels[usize::from(pixel[channel])]),
-        );
+        planes.extend(pixels.iter().map(|pixel| levels[usize::from(pixel[channel])]));
     }
     planes
 }

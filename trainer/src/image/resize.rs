@@ -3,9 +3,7 @@
 use ::image::codecs::jpeg::JpegEncoder;
 use ::image::{ExtendedColorType, RgbImage};
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{
-    FilterType, IntoImageView, PixelType, ResizeAlg, ResizeError, ResizeOptions, Resizer,
-};
+use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeError, ResizeOptions, Resizer};
 
 use super::ImageError;
 
@@ -33,9 +31,7 @@ pub fn thumbnail_jpeg(image: &RgbImage, max_side: u32) -> Result<Vec<u8>, ImageE
     let mut file = Vec::new();
     JpegEncoder::new_with_quality(&mut file, THUMBNAIL_QUALITY)
         .encode(thumbnail.as_raw(), width, height, ExtendedColorType::Rgb8)
-        .map_err(|error| ImageError::Encode {
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| ImageError::Encode { reason: error.to_string() })?;
     Ok(file)
 }
 
@@ -47,8 +43,7 @@ fn fit((width, height): (u32, u32), max_side: u32) -> (u32, u32) {
         return (width, height);
     }
     let scale = |side: u32| {
-        let scaled =
-            (u64::from(side) * u64::from(max_side) + u64::from(longer) / 2) / u64::from(longer);
+        let scaled = (u64::from(side) * u64::from(max_side) + u64::from(longer) / 2) / u64::from(longer);
         // No more than `max_side`, since `side` is no more than `longer`.
         (scaled as u32).max(1).min(max_side)
     };
@@ -56,11 +51,7 @@ fn fit((width, height): (u32, u32), max_side: u32) -> (u32, u32) {
 }
 
 fn resize(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, ImageError> {
-    let error = |reason: String| ImageError::Resize {
-        width,
-        height,
-        reason,
-    };
+    let error = |reason: String| ImageError::Resize { width, height, reason };
     let (from_width, from_height) = image.dimensions();
     if [width, height, from_width, from_height].contains(&0) {
         return Err(error("a picture needs at least one pixel".to_owned()));
@@ -69,13 +60,9 @@ fn resize(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, ImageEr
         .map_err(|reason| error(reason.to_string()))?;
     // In one go the crate would shrink the columns first, always. The levels between the two passes
     // are rounded, so that their order shows in every fifth pixel: we take Pillow's.
-    let (between_width, between_height) = if columns_first(image.dimensions(), (width, height)) {
-        (from_width, height)
-    } else {
-        (width, from_height)
-    };
-    let between =
-        pass(&source, between_width, between_height).map_err(|reason| error(reason.to_string()))?;
+    let (between_width, between_height) =
+        if columns_first(image.dimensions(), (width, height)) { (from_width, height) } else { (width, from_height) };
+    let between = pass(&source, between_width, between_height).map_err(|reason| error(reason.to_string()))?;
     let both = pass(&between, width, height).map_err(|reason| error(reason.to_string()))?;
     RgbImage::from_raw(width, height, both.into_vec())
         .ok_or_else(|| error("the resized picture lacks pixels".to_owned()))
@@ -90,11 +77,7 @@ fn columns_first((from_width, from_height): (u32, u32), (width, height): (u32, u
 }
 
 /// One pass of the convolution, along the side whose length changes.
-fn pass(
-    source: &impl IntoImageView,
-    width: u32,
-    height: u32,
-) -> Result<Image<'static>, ResizeError> {
+fn pass(source: &impl IntoImageView, width: u32, height: u32) -> Result<Image<'static>, ResizeError> {
     let mut resized = Image::new(width, height, PixelType::U8x3);
     let bilinear = ResizeAlg::Convolution(FilterType::Bilinear);
     let options = ResizeOptions::new().resize_alg(bilinear);

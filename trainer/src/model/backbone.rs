@@ -20,15 +20,10 @@ impl Backbone {
     pub fn new(path: &Path, config: &ModelConfig, drop_path: f64) -> Self {
         let path = path / Self::prefix(&config.backbone);
         match &config.backbone {
-            BackboneConfig::Swin(swin) => Backbone::Swin(SwinTransformer::new(
-                &path,
-                swin,
-                config.image_size,
-                drop_path,
-            )),
-            BackboneConfig::EfficientNetLite(variant) => {
-                Backbone::EfficientNet(EfficientNet::new(&path, *variant))
+            BackboneConfig::Swin(swin) => {
+                Backbone::Swin(SwinTransformer::new(&path, swin, config.image_size, drop_path))
             }
+            BackboneConfig::EfficientNetLite(variant) => Backbone::EfficientNet(EfficientNet::new(&path, *variant)),
         }
     }
 

@@ -72,9 +72,7 @@ pub enum EfficientNetLite {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The backbone's name is unknown.
-    #[error(
-        "unknown backbone `{0}`: use `swin`, `efficientnet_lite0`, `efficientnet_lite1` or `efficientnet_lite2`"
-    )]
+    #[error("unknown backbone `{0}`: use `swin`, `efficientnet_lite0`, `efficientnet_lite1` or `efficientnet_lite2`")]
     UnknownBackbone(String),
     /// A size that this backbone needs is missing.
     #[error("the field `{0}` is missing")]
@@ -128,10 +126,7 @@ impl ModelConfig {
             return invalid("max_sequence_length must be at least 2 (SOS and EOS)".into());
         }
         if self.d_model % self.num_heads != 0 {
-            return invalid(format!(
-                "d_model ({}) must be a multiple of num_heads ({})",
-                self.d_model, self.num_heads
-            ));
+            return invalid(format!("d_model ({}) must be a multiple of num_heads ({})", self.d_model, self.num_heads));
         }
         match &self.backbone {
             BackboneConfig::Swin(swin) => swin.validate(self.image_size),
@@ -195,14 +190,8 @@ impl SwinConfig {
         ] {
             in_range(name, value)?;
         }
-        if self.depths.is_empty()
-            || self.depths.len() > 6
-            || self.depths.len() != self.num_heads.len()
-        {
-            return invalid(
-                "swin_depths and swin_num_heads must have one entry for each of 1 to 6 stages"
-                    .into(),
-            );
+        if self.depths.is_empty() || self.depths.len() > 6 || self.depths.len() != self.num_heads.len() {
+            return invalid("swin_depths and swin_num_heads must have one entry for each of 1 to 6 stages".into());
         }
         if image_size % self.patch_size != 0 {
             return invalid(format!(
@@ -262,9 +251,7 @@ const LARGEST_SIZE: i64 = 1 << 20;
 fn in_range(name: &str, value: i64) -> Result<(), ConfigError> {
     match value {
         1..=LARGEST_SIZE => Ok(()),
-        _ => invalid(format!(
-            "{name} is {value}: it must lie between 1 and {LARGEST_SIZE}"
-        )),
+        _ => invalid(format!("{name} is {value}: it must lie between 1 and {LARGEST_SIZE}")),
     }
 }
 
@@ -321,23 +308,13 @@ impl TryFrom<ConfigFile> for ModelConfig {
             backbone: backbone_of(&file)?,
             image_size: file.image_size.ok_or(missing("image_size"))?,
             d_model: file.d_model.ok_or(missing("d_model"))?,
-            num_encoder_layers: file
-                .num_encoder_layers
-                .ok_or(missing("num_encoder_layers"))?,
-            num_decoder_layers: file
-                .num_decoder_layers
-                .ok_or(missing("num_decoder_layers"))?,
+            num_encoder_layers: file.num_encoder_layers.ok_or(missing("num_encoder_layers"))?,
+            num_decoder_layers: file.num_decoder_layers.ok_or(missing("num_decoder_layers"))?,
             num_heads: file.num_heads.ok_or(missing("num_heads"))?,
             d_ff: file.d_ff.ok_or(missing("d_ff"))?,
-            encoder_expansion_lengths: file
-                .encoder_expansion_lengths
-                .ok_or(missing("encoder_expansion_lengths"))?,
-            decoder_expansion_length: file
-                .decoder_expansion_length
-                .ok_or(missing("decoder_expansion_length"))?,
-            max_sequence_length: file
-                .max_sequence_length
-                .ok_or(missing("max_sequence_length"))?,
+            encoder_expansion_lengths: file.encoder_expansion_lengths.ok_or(missing("encoder_expansion_lengths"))?,
+            decoder_expansion_length: file.decoder_expansion_length.ok_or(missing("decoder_expansion_length"))?,
+            max_sequence_length: file.max_sequence_length.ok_or(missing("max_sequence_length"))?,
             vocab_size: file.vocab_size.ok_or(missing("vocab_size"))?,
         };
         config.validate()?;
@@ -350,20 +327,10 @@ fn backbone_of(file: &ConfigFile) -> Result<BackboneConfig, ConfigError> {
     match file.backbone.as_deref().unwrap_or("swin") {
         "swin" => Ok(BackboneConfig::Swin(SwinConfig {
             patch_size: file.swin_patch_size.unwrap_or(4),
-            embed_dim: file
-                .swin_embed_dim
-                .ok_or(ConfigError::Missing("swin_embed_dim"))?,
-            depths: file
-                .swin_depths
-                .clone()
-                .ok_or(ConfigError::Missing("swin_depths"))?,
-            num_heads: file
-                .swin_num_heads
-                .clone()
-                .ok_or(ConfigError::Missing("swin_num_heads"))?,
-            window_size: file
-                .swin_window_size
-                .ok_or(ConfigError::Missing("swin_window_size"))?,
+            embed_dim: file.swin_embed_dim.ok_or(ConfigError::Missing("swin_embed_dim"))?,
+            depths: file.swin_depths.clone().ok_or(ConfigError::Missing("swin_depths"))?,
+            num_heads: file.swin_num_heads.clone().ok_or(ConfigError::Missing("swin_num_heads"))?,
+            window_size: file.swin_window_size.ok_or(ConfigError::Missing("swin_window_size"))?,
             mlp_ratio: file.swin_mlp_ratio.unwrap_or(4),
         })),
         "efficientnet_lite0" => Ok(BackboneConfig::EfficientNetLite(Lite0)),
@@ -410,58 +377,24 @@ mod tests {
         let config = ModelConfig::expansionnet_v2_large();
         config.validate().expect("the paper's sizes fit together");
         let text = serde_json::to_string(&config).expect("serialises");
-        assert_eq!(
-            serde_json::from_str::<ModelConfig>(&text).expect("parses"),
-            config
-        );
+        assert_eq!(serde_json::from_str::<ModelConfig>(&text).expect("parses"), config);
         assert_eq!(config.backbone.feature_dim(), 1536);
     }
 
     #[test]
     fn a_missing_field_is_named() {
-        let error = serde_json::from_str::<ModelConfig>(r#"{"backbone": "efficientnet_lite0"}"#)
-            .unwrap_err();
-        assert!(
-            error.to_string().contains("`image_size` is missing"),
-            "{error}"
-        );
+        let error = serde_json::from_str::<ModelConfig>(r#"{"backbone": "efficientnet_lite0"}"#).unwrap_err();
+        assert!(error.to_string().contains("`image_size` is missing"), "{error}");
     }
 
     #[test]
     fn sizes_that_do_not_fit_are_refused() {
         let large = ModelConfig::expansionnet_v2_large();
-        let heads = ModelConfig {
-            num_heads: 7,
-            ..large.clone()
-        };
-        assert!(
-            heads
-                .validate()
-                .unwrap_err()
-                .to_string()
-                .contains("num_heads")
-        );
-        let image = ModelConfig {
-            image_size: 388,
-            ..large.clone()
-        };
-        assert!(
-            image
-                .validate()
-                .unwrap_err()
-                .to_string()
-                .contains("swin_window_size")
-        );
-        let absurd = ModelConfig {
-            vocab_size: i64::MAX,
-            ..large
-        };
-        assert!(
-            absurd
-                .validate()
-                .unwrap_err()
-                .to_string()
-                .contains("vocab_size")
-        );
+        let heads = ModelConfig { num_heads: 7, ..large.clone() };
+        assert!(heads.validate().unwrap_err().to_string().contains("num_heads"));
+        let image = ModelConfig { image_size: 388, ..large.clone() };
+        assert!(image.validate().unwrap_err().to_string().contains("swin_window_size"));
+        let absurd = ModelConfig { vocab_size: i64::MAX, ..large };
+        assert!(absurd.validate().unwrap_err().to_string().contains("vocab_size"));
     }
 }

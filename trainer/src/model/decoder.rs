@@ -5,9 +5,7 @@
 
 use super::config::{Dropouts, ModelConfig};
 use super::dynamic_expansion::DynamicExpansion;
-use super::layers::{
-    CrossMemory, FeedForward, MultiHeadAttention, dropout, layer_norm, linear, vectors,
-};
+use super::layers::{CrossMemory, FeedForward, MultiHeadAttention, dropout, layer_norm, linear, vectors};
 use super::masks::DecoderMasks;
 use tch::nn::{LayerNorm, Linear, Module, Path};
 use tch::{Kind, Tensor};
@@ -42,24 +40,11 @@ impl DecoderLayer {
         }
     }
 
-    fn forward_t(
-        &self,
-        y: &Tensor,
-        memory: &CrossMemory,
-        masks: &DecoderMasks,
-        train: bool,
-    ) -> Tensor {
-        let expanded = self
-            .dyn_exp
-            .forward_t(&self.norm_1.forward(y), &masks.causal, train);
+    fn forward_t(&self, y: &Tensor, memory: &CrossMemory, masks: &DecoderMasks, train: bool) -> Tensor {
+        let expanded = self.dyn_exp.forward_t(&self.norm_1.forward(y), &masks.causal, train);
         let y = y + dropout(expanded, self.dropout, train);
         let normed = self.norm_2.forward(&y);
-        let attended = self.mha.attend(
-            &normed,
-            memory,
-            masks.positions.as_ref(),
-            masks.cross_bias.as_ref(),
-        );
+        let attended = self.mha.attend(&normed, memory, masks.positions.as_ref(), masks.cross_bias.as_ref());
         let y = y + dropout(attended, self.dropout, train);
         let fed = self.ff.forward_t(&self.norm_3.forward(&y), train);
         y + dropout(fed, self.dropout, train)
@@ -91,11 +76,7 @@ impl Decoder {
             decoders: (0..config.num_decoder_layers)
                 .map(|i| DecoderLayer::new(&(&layers / i), config, dropouts.decoder))
                 .collect(),
-            dec_reduce_group: linear(
-                path / "dec_reduce_group",
-                d_model * config.num_decoder_layers,
-                d_model,
-            ),
+            dec_reduce_group: linear(path / "dec_reduce_group", d_model * config.num_decoder_layers, d_model),
             dec_reduce_norm: layer_norm(path / "dec_reduce_norm", d_model),
             vocab_linear: linear(path / "vocab_linear", d_model, config.vocab_size),
             dropouts,
@@ -104,13 +85,7 @@ impl Decoder {
 
     /// Scores `[batch, positions, vocab_size]` (before softmax) of the word after each of
     /// `tokens` `[batch, positions]`, given the encoder's output `[batch, image tokens, d_model]`.
-    pub fn forward_t(
-        &self,
-        tokens: &Tensor,
-        encoded: &Tensor,
-        masks: &DecoderMasks,
-        train: bool,
-    ) -> Tensor {
+    pub fn forward_t(&self, tokens: &Tensor, encoded: &Tensor, masks: &DecoderMasks, train: bool) -> Tensor {
         let embedded = dropout(self.embed(tokens), self.dropouts.decoder_input, train);
         let positions = Tensor::arange(tokens.size()[1], (Kind::Int64, tokens.device()));
         let mut y = embedded + self.pos_encoder.index_select(0, &positions);

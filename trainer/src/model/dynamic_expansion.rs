@@ -50,26 +50,12 @@ impl DynamicExpansion {
 
         // (query + cond) . key = query . key + cond . key, so the expanded queries are never made:
         // [batch, 1, E, positions] + [batch, positions, 1, positions] -> [batch, positions, E, positions]
-        let z = (self.query_exp_vectors.matmul(&keys).unsqueeze(1)
-            + cond.matmul(&keys).unsqueeze(2))
-            * self.scale;
+        let z = (self.query_exp_vectors.matmul(&keys).unsqueeze(1) + cond.matmul(&keys).unsqueeze(2)) * self.scale;
         let z = dropout(z, self.dropout, train);
 
         let bias = &self.bias_exp_vectors + cond.unsqueeze(2); // [batch, positions, E, d]
-        let class_a = self.one_class(
-            &z.relu(),
-            &self.class_a_embed.forward(x),
-            &bias,
-            mask,
-            train,
-        );
-        let class_b = self.one_class(
-            &z.neg().relu_(),
-            &self.class_b_embed.forward(x),
-            &bias,
-            mask,
-            train,
-        );
+        let class_a = self.one_class(&z.relu(), &self.class_a_embed.forward(x), &bias, mask, train);
+        let class_b = self.one_class(&z.neg().relu_(), &self.class_b_embed.forward(x), &bias, mask, train);
         let selector = self.selector_embed.forward(x).sigmoid_();
         class_b.lerp_tensor(&class_a, &selector)
     }
@@ -78,14 +64,7 @@ impl DynamicExpansion {
     ///
     /// `weights` `[batch, positions, E, positions]` (not negative), `values` `[batch, positions, d]`,
     /// `bias` `[batch, positions, E, d]`.
-    fn one_class(
-        &self,
-        weights: &Tensor,
-        values: &Tensor,
-        bias: &Tensor,
-        mask: &Tensor,
-        train: bool,
-    ) -> Tensor {
+    fn one_class(&self, weights: &Tensor, values: &Tensor, bias: &Tensor, mask: &Tensor, train: bool) -> Tensor {
         let forward = normalize_rows(&(weights * mask.unsqueeze(2)), -1);
         let expanded = forward.flatten(1, 2).matmul(values); // [batch, positions * E, d]
         let expanded = dropout(expanded, self.dropout, train) + bias.flatten(1, 2);

@@ -41,24 +41,14 @@ impl EfficientNet {
         let mut channels = stem;
         for (group, &(kernel, repeats, expand, out, stride)) in GROUPS.iter().enumerate() {
             let fixed_depth = group == 0 || group == GROUPS.len() - 1;
-            let repeats = if fixed_depth {
-                repeats
-            } else {
-                (repeats as f64 * depth).ceil() as i64
-            };
+            let repeats = if fixed_depth { repeats } else { (repeats as f64 * depth).ceil() as i64 };
             let out = round_channels(out, width);
             for repeat in 0..repeats {
                 let block = path / "_blocks" / blocks.len();
                 let stride = if repeat == 0 { stride } else { 1 };
                 blocks.push(MobileBlock::new(
                     &block,
-                    Conv {
-                        in_channels: channels,
-                        out_channels: out,
-                        kernel,
-                        stride,
-                        groups: 1,
-                    },
+                    Conv { in_channels: channels, out_channels: out, kernel, stride, groups: 1 },
                     expand,
                 ));
                 channels = out;
@@ -69,21 +59,10 @@ impl EfficientNet {
                 path,
                 "_conv_stem",
                 "_bn0",
-                Conv {
-                    in_channels: 3,
-                    out_channels: stem,
-                    kernel: 3,
-                    stride: 2,
-                    groups: 1,
-                },
+                Conv { in_channels: 3, out_channels: stem, kernel: 3, stride: 2, groups: 1 },
             ),
             blocks,
-            conv_head: ConvBatchNorm::new(
-                path,
-                "_conv_head",
-                "_bn1",
-                Conv::pointwise(channels, HEAD_CHANNELS),
-            ),
+            conv_head: ConvBatchNorm::new(path, "_conv_head", "_bn1", Conv::pointwise(channels, HEAD_CHANNELS)),
         }
     }
 
@@ -129,11 +108,7 @@ impl EfficientNetLite {
 fn round_channels(channels: i64, width: f64) -> i64 {
     let scaled = channels as f64 * width;
     let rounded = ((scaled + 4.) as i64 / 8 * 8).max(8);
-    if (rounded as f64) < 0.9 * scaled {
-        rounded + 8
-    } else {
-        rounded
-    }
+    if (rounded as f64) < 0.9 * scaled { rounded + 8 } else { rounded }
 }
 
 /// Inverted residual: expand, depthwise convolution, project, and a shortcut where shapes allow.
@@ -150,25 +125,14 @@ impl MobileBlock {
         let hidden = sizes.in_channels * expand_ratio;
         let expand = Conv::pointwise(sizes.in_channels, hidden);
         MobileBlock {
-            expand: (expand_ratio > 1)
-                .then(|| ConvBatchNorm::new(path, "_expand_conv", "_bn0", expand)),
+            expand: (expand_ratio > 1).then(|| ConvBatchNorm::new(path, "_expand_conv", "_bn0", expand)),
             depthwise: ConvBatchNorm::new(
                 path,
                 "_depthwise_conv",
                 "_bn1",
-                Conv {
-                    in_channels: hidden,
-                    out_channels: hidden,
-                    groups: hidden,
-                    ..sizes
-                },
+                Conv { in_channels: hidden, out_channels: hidden, groups: hidden, ..sizes },
             ),
-            project: ConvBatchNorm::new(
-                path,
-                "_project_conv",
-                "_bn2",
-                Conv::pointwise(hidden, sizes.out_channels),
-            ),
+            project: ConvBatchNorm::new(path, "_project_conv", "_bn2", Conv::pointwise(hidden, sizes.out_channels)),
             shortcut: sizes.stride == 1 && sizes.in_channels == sizes.out_channels,
         }
     }
@@ -180,11 +144,7 @@ impl MobileBlock {
         };
         let filtered = self.depthwise.forward_t(&expanded, train).clamp_(0., 6.);
         let projected = self.project.forward_t(&filtered, train);
-        if self.shortcut {
-            projected + input
-        } else {
-            projected
-        }
+        if self.shortcut { projected + input } else { projected }
     }
 }
 
@@ -200,13 +160,7 @@ struct Conv {
 
 impl Conv {
     fn pointwise(in_channels: i64, out_channels: i64) -> Self {
-        Conv {
-            in_channels,
-            out_channels,
-            kernel: 1,
-            stride: 1,
-            groups: 1,
-        }
+        Conv { in_channels, out_channels, kernel: 1, stride: 1, groups: 1 }
     }
 }
 
@@ -226,21 +180,13 @@ struct ConvBatchNorm {
 impl ConvBatchNorm {
     fn new(path: &Path, conv: &str, bn: &str, sizes: Conv) -> Self {
         let fan_out = sizes.kernel * sizes.kernel * sizes.out_channels / sizes.groups;
-        let init = Init::Randn {
-            mean: 0.,
-            stdev: (2. / fan_out as f64).sqrt(),
-        };
+        let init = Init::Randn { mean: 0., stdev: (2. / fan_out as f64).sqrt() };
         let bn = path / bn;
         let channels = [sizes.out_channels];
         ConvBatchNorm {
             weight: (path / conv).var(
                 "weight",
-                &[
-                    sizes.out_channels,
-                    sizes.in_channels / sizes.groups,
-                    sizes.kernel,
-                    sizes.kernel,
-                ],
+                &[sizes.out_channels, sizes.in_channels / sizes.groups, sizes.kernel, sizes.kernel],
                 init,
             ),
             bn_weight: bn.ones("weight", &channels),
@@ -269,22 +215,10 @@ impl ConvBatchNorm {
     }
 
     fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        let Conv {
-            kernel,
-            stride,
-            groups,
-            ..
-        } = self.sizes;
+        let Conv { kernel, stride, groups, .. } = self.sizes;
         let (before, after) = same_padding(x.size()[2], kernel, stride);
         if before == after {
-            return x.conv2d(
-                weight,
-                bias,
-                [stride, stride],
-                [before, before],
-                [1, 1],
-                groups,
-            );
+            return x.conv2d(weight, bias, [stride, stride], [before, before], [1, 1], groups);
         }
         let padded = x.constant_pad_nd([before, after, before, after]);
         padded.conv2d(weight, bias, [stride, stride], [0, 0], [1, 1], groups)

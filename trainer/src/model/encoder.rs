@@ -34,9 +34,7 @@ impl EncoderLayer {
 
     /// `[batch, tokens, d_model]` to the same shape; `token_mask` `[batch, 1, tokens]` is 0 at padding.
     pub fn forward_t(&self, x: &Tensor, token_mask: Option<&Tensor>, train: bool) -> Tensor {
-        let expanded = self
-            .stc_exp
-            .forward_t(&self.norm_1.forward(x), token_mask, train);
+        let expanded = self.stc_exp.forward_t(&self.norm_1.forward(x), token_mask, train);
         let x = x + dropout(expanded, self.dropout, train);
         let fed = self.ff.forward_t(&self.norm_2.forward(&x), train);
         x + dropout(fed, self.dropout, train)
@@ -85,7 +83,6 @@ impl Encoder {
             outputs.push(x.shallow_clone());
         }
         let reduced = self.enc_reduce_group.forward(&Tensor::cat(&outputs, -1));
-        self.enc_reduce_norm
-            .forward(&(x + dropout(reduced, self.dropouts.other, train)))
+        self.enc_reduce_norm.forward(&(x + dropout(reduced, self.dropouts.other, train)))
     }
 }

@@ -10,11 +10,8 @@ pub fn linear(path: Path, in_dim: i64, out_dim: i64) -> Linear {
 
 /// A linear layer; weights start Xavier-uniform as in the original.
 pub fn linear_with_bias(path: Path, in_dim: i64, out_dim: i64, bias: bool) -> Linear {
-    let config = nn::LinearConfig {
-        ws_init: xavier_uniform(in_dim, out_dim),
-        bs_init: Some(nn::Init::Const(0.)),
-        bias,
-    };
+    let config =
+        nn::LinearConfig { ws_init: xavier_uniform(in_dim, out_dim), bs_init: Some(nn::Init::Const(0.)), bias };
     nn::linear(path, in_dim, out_dim, config)
 }
 
@@ -31,19 +28,12 @@ pub fn vectors(path: Path, count: i64, dim: i64) -> Tensor {
 /// Xavier's uniform distribution for a matrix of these sides.
 fn xavier_uniform(in_dim: i64, out_dim: i64) -> nn::Init {
     let bound = (6.0 / (in_dim + out_dim) as f64).sqrt();
-    nn::Init::Uniform {
-        lo: -bound,
-        up: bound,
-    }
+    nn::Init::Uniform { lo: -bound, up: bound }
 }
 
 /// Dropout that costs nothing when it does nothing.
 pub fn dropout(input: Tensor, probability: f64, train: bool) -> Tensor {
-    if train && probability > 0. {
-        input.dropout(probability, true)
-    } else {
-        input
-    }
+    if train && probability > 0. { input.dropout(probability, true) } else { input }
 }
 
 /// The feed-forward layer of the body: linear, ReLU, linear.
@@ -126,16 +116,8 @@ impl MultiHeadAttention {
             queries *= mask;
         }
         let queries = self.split_heads(&queries);
-        let attended = Tensor::scaled_dot_product_attention(
-            &queries,
-            &memory.keys,
-            &memory.values,
-            bias,
-            0.,
-            false,
-            None,
-            false,
-        );
+        let attended =
+            Tensor::scaled_dot_product_attention(&queries, &memory.keys, &memory.values, bias, 0., false, None, false);
         // [images, heads, positions, d_k] -> [images, positions, d_model]
         let joined = attended.transpose(1, 2).flatten(2, 3);
         self.out_linear.forward(&joined)
@@ -144,8 +126,7 @@ impl MultiHeadAttention {
     /// `[images, n, d_model]` to `[images, heads, n, d_k]`.
     fn split_heads(&self, x: &Tensor) -> Tensor {
         let (images, n, d_model) = x.size3().unwrap_or_default();
-        x.view([images, n, self.num_heads, d_model / self.num_heads])
-            .transpose(1, 2)
+        x.view([images, n, self.num_heads, d_model / self.num_heads]).transpose(1, 2)
     }
 }
 

@@ -14,9 +14,7 @@ pub fn token_mask(num_pads: &[i64], tokens: i64, device: Device) -> Tensor {
 fn filled(num_pads: &[i64], length: i64, device: Device) -> Tensor {
     let kept: Vec<i64> = num_pads.iter().map(|pads| length - pads).collect();
     let kept = Tensor::from_slice(&kept).to_device(device).unsqueeze(1);
-    Tensor::arange(length, (Kind::Int64, device))
-        .lt_tensor(&kept)
-        .to_kind(Kind::Float)
+    Tensor::arange(length, (Kind::Int64, device)).lt_tensor(&kept).to_kind(Kind::Float)
 }
 
 /// What the decoder may see.
@@ -33,23 +31,13 @@ pub struct DecoderMasks {
 impl DecoderMasks {
     /// Nothing padded: causal order alone.
     pub fn causal(positions: i64, device: Device) -> Self {
-        DecoderMasks {
-            causal: lower_triangle(positions, device),
-            positions: None,
-            cross_bias: None,
-        }
+        DecoderMasks { causal: lower_triangle(positions, device), positions: None, cross_bias: None }
     }
 
     /// Captions padded at the end by `caption_pads`, features by `feature_pads` (one count a row).
     ///
     /// Padded positions attend evenly to everything, as in the original; no other row sees them.
-    pub fn padded(
-        caption_pads: &[i64],
-        positions: i64,
-        feature_pads: &[i64],
-        tokens: i64,
-        device: Device,
-    ) -> Self {
+    pub fn padded(caption_pads: &[i64], positions: i64, feature_pads: &[i64], tokens: i64, device: Device) -> Self {
         let words = filled(caption_pads, positions, device); // [batch, positions]
         let features = filled(feature_pads, tokens, device); // [batch, tokens]
         let rows = words.unsqueeze(2);

@@ -15,9 +15,7 @@ pub mod static_expansion;
 pub mod swin;
 
 pub use backbone::Backbone;
-pub use config::{
-    BackboneConfig, ConfigError, Dropouts, EfficientNetLite, ModelConfig, SwinConfig,
-};
+pub use config::{BackboneConfig, ConfigError, Dropouts, EfficientNetLite, ModelConfig, SwinConfig};
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 

@@ -48,12 +48,7 @@ impl StaticExpansion {
         let z = dropout(z, self.dropout, train);
 
         let class_a = self.one_class(&z.relu(), &self.class_a_embed.forward(x), token_mask, train);
-        let class_b = self.one_class(
-            &z.neg().relu_(),
-            &self.class_b_embed.forward(x),
-            token_mask,
-            train,
-        );
+        let class_b = self.one_class(&z.neg().relu_(), &self.class_b_embed.forward(x), token_mask, train);
         let selector = self.selector_embed.forward(x).sigmoid_();
         class_b.lerp_tensor(&class_a, &selector)
     }
@@ -61,13 +56,7 @@ impl StaticExpansion {
     /// Forward to the expansions and back to the tokens, for one class.
     ///
     /// `weights` `[batch, expansions, tokens]` (not negative), `values` `[batch, tokens, d_model]`.
-    fn one_class(
-        &self,
-        weights: &Tensor,
-        values: &Tensor,
-        token_mask: Option<&Tensor>,
-        train: bool,
-    ) -> Tensor {
+    fn one_class(&self, weights: &Tensor, values: &Tensor, token_mask: Option<&Tensor>, train: bool) -> Tensor {
         let forward = match token_mask {
             Some(mask) => normalize_rows(&(weights * mask), -1),
             None => normalize_rows(weights, -1),

@@ -2,9 +2,7 @@
 
 use ::image::RgbImage;
 use safetensors::SafeTensors;
-use trainer::image::{
-    ImageFormat, Limits, Normalization, decode, normalize, resize_square, thumbnail_jpeg,
-};
+use trainer::image::{ImageFormat, Limits, Normalization, decode, normalize, resize_square, thumbnail_jpeg};
 
 use super::{decoded, file, pixels};
 
@@ -15,18 +13,12 @@ fn difference(one: &[u8], other: &[u8]) -> (f64, u8) {
     assert_eq!(one.len(), other.len());
     let differences = one.iter().zip(other).map(|(a, b)| a.abs_diff(*b));
     let sum: u64 = differences.clone().map(u64::from).sum();
-    (
-        sum as f64 / one.len() as f64,
-        differences.max().unwrap_or(0),
-    )
+    (sum as f64 / one.len() as f64, differences.max().unwrap_or(0))
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
     let (values, _) = bytes.as_chunks();
-    values
-        .iter()
-        .map(|value| f32::from_le_bytes(*value))
-        .collect()
+    values.iter().map(|value| f32::from_le_bytes(*value)).collect()
 }
 
 #[test]
@@ -40,16 +32,10 @@ fn resize_agrees_with_pillow_within_one_grey_level() {
             let resized = resize_square(&picture, size).unwrap();
             assert_eq!(resized.dimensions(), (size, size));
             let (mean, max) = difference(&resized, expected.data());
-            println!(
-                "{name} at {size}: {:.2} % differ, by {max} at most",
-                100.0 * mean
-            );
+            println!("{name} at {size}: {:.2} % differ, by {max} at most", 100.0 * mean);
             assert!(max <= 1, "{name} at {size}: {max} levels");
             // The crate rounds its weights to fewer bits than Pillow: few roundings tip over.
-            assert!(
-                mean < 0.002,
-                "{name} at {size}: {mean} of the levels differ"
-            );
+            assert!(mean < 0.002, "{name} at {size}: {mean} of the levels differ");
         }
     }
 }
@@ -60,37 +46,20 @@ fn normalized_pictures_agree_with_torchvision() {
     let expected = SafeTensors::deserialize(&bytes).unwrap();
     for name in PICTURES {
         let levels = expected.tensor(&format!("{name}:96:u8")).unwrap();
-        let expected = floats(
-            expected
-                .tensor(&format!("{name}:96:normalized"))
-                .unwrap()
-                .data(),
-        );
+        let expected = floats(expected.tensor(&format!("{name}:96:normalized")).unwrap().data());
 
         // Of Pillow's own pixels: equal but for rounding.
         let pillow = RgbImage::from_raw(96, 96, levels.data().to_vec()).unwrap();
-        for (value, expected) in normalize(&pillow, &Normalization::IMAGENET)
-            .iter()
-            .zip(&expected)
-        {
-            assert!(
-                (value - expected).abs() < 1e-6,
-                "{name}: {value}, {expected}"
-            );
+        for (value, expected) in normalize(&pillow, &Normalization::IMAGENET).iter().zip(&expected) {
+            assert!((value - expected).abs() < 1e-6, "{name}: {value}, {expected}");
         }
 
         // Of ours: within the one grey level that the resize may differ by.
-        let ours = normalize(
-            &resize_square(&pixels(name), 96).unwrap(),
-            &Normalization::IMAGENET,
-        );
+        let ours = normalize(&resize_square(&pixels(name), 96).unwrap(), &Normalization::IMAGENET);
         assert_eq!(ours.len(), expected.len());
         let level = 1.0 / (255.0 * 0.224);
         for (value, expected) in ours.iter().zip(&expected) {
-            assert!(
-                (value - expected).abs() < level + 1e-5,
-                "{name}: {value}, {expected}"
-            );
+            assert!((value - expected).abs() < level + 1e-5, "{name}: {value}, {expected}");
         }
     }
 }
@@ -140,10 +109,7 @@ fn lossy_coats_agree_with_the_picture_within_the_loss_of_their_codec() {
 
 #[test]
 fn grey_coats_agree_with_the_brightness_of_the_picture() {
-    for (name, of, loss) in [
-        ("landscape_grey.jpg", "landscape.png", 2.0),
-        ("small_grey16.png", "small.png", 0.6),
-    ] {
+    for (name, of, loss) in [("landscape_grey.jpg", "landscape.png", 2.0), ("small_grey16.png", "small.png", 0.6)] {
         let grey: Vec<u8> = pixels(of)
             .pixels()
             .flat_map(|pixel| {
@@ -183,10 +149,7 @@ fn transparency_is_laid_over_white() {
         ("small_alpha.tiff", "small_alpha_over_white.png"),
         ("small_rgba16.png", "small_alpha_over_white.png"),
         ("small_grey_alpha.png", "small_grey_alpha_over_white.png"),
-        (
-            "small_palette_transparent.png",
-            "small_palette_transparent_over_white.png",
-        ),
+        ("small_palette_transparent.png", "small_palette_transparent_over_white.png"),
     ] {
         assert!(pixels(name) == pixels(expected), "{name}");
     }

@@ -10,9 +10,7 @@ use ::image::RgbImage;
 use trainer::image::{DecodedImage, Limits, decode};
 
 fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/images")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images").join(name)
 }
 
 fn file(name: &str) -> Vec<u8> {

@@ -26,16 +26,7 @@ fn what_is_no_image_is_refused_by_name() {
         assert_eq!(refusal(&file(name)), expected, "{name}");
     }
     let palette = refusal(&file("small_palette.tiff"));
-    assert!(
-        matches!(
-            palette,
-            ImageError::UnsupportedKind {
-                format: ImageFormat::Tiff,
-                ..
-            }
-        ),
-        "{palette:?}"
-    );
+    assert!(matches!(palette, ImageError::UnsupportedKind { format: ImageFormat::Tiff, .. }), "{palette:?}");
 }
 
 #[test]
@@ -62,10 +53,7 @@ fn damaged_files_are_refused() {
         let started = Instant::now();
         let error = refusal(&bytes);
         println!("{what}: {error}");
-        assert!(
-            matches!(error, ImageError::Damaged { .. }),
-            "{what}: {error:?}"
-        );
+        assert!(matches!(error, ImageError::Damaged { .. }), "{what}: {error:?}");
         assert!(started.elapsed() < Duration::from_secs(1), "{what}");
     }
 }
@@ -76,10 +64,7 @@ fn a_jpeg_is_refused_wherever_it_is_cut() {
     for name in ["small_exif5.jpg", "small_progressive.jpg"] {
         let whole = file(name);
         for end in 2..whole.len() {
-            assert!(
-                decode(&whole[..end], &Limits::default()).is_err(),
-                "{name} cut at {end}"
-            );
+            assert!(decode(&whole[..end], &Limits::default()).is_err(), "{name} cut at {end}");
         }
     }
 }
@@ -89,14 +74,7 @@ fn sizes_are_refused_from_the_header() {
     for side in [20_000, 60_000] {
         let bytes = file(&format!("bad/bomb_{side}x{side}.png"));
         let started = Instant::now();
-        assert_eq!(
-            refusal(&bytes),
-            ImageError::TooManyPixels {
-                width: side,
-                height: side,
-                limit: 64_000_000
-            }
-        );
+        assert_eq!(refusal(&bytes), ImageError::TooManyPixels { width: side, height: side, limit: 64_000_000 });
         assert!(started.elapsed() < Duration::from_secs(1));
     }
 }
@@ -112,22 +90,12 @@ fn limits_hold_to_the_byte_and_the_pixel() {
     let size = bytes.len();
     let max_bytes = |limits: &mut Limits, value| limits.max_bytes = value as usize;
     assert_eq!(with(max_bytes, size as u64), Ok(()));
-    assert_eq!(
-        with(max_bytes, size as u64 - 1),
-        Err(ImageError::TooManyBytes {
-            bytes: size,
-            limit: size - 1
-        })
-    );
+    assert_eq!(with(max_bytes, size as u64 - 1), Err(ImageError::TooManyBytes { bytes: size, limit: size - 1 }));
     let max_pixels = |limits: &mut Limits, value| limits.max_pixels = value;
     assert_eq!(with(max_pixels, 61 * 47), Ok(()));
     assert_eq!(
         with(max_pixels, 61 * 47 - 1),
-        Err(ImageError::TooManyPixels {
-            width: 61,
-            height: 47,
-            limit: 61 * 47 - 1
-        })
+        Err(ImageError::TooManyPixels { width: 61, height: 47, limit: 61 * 47 - 1 })
     );
 }
 
@@ -143,28 +111,18 @@ fn memory_is_counted_with_copies_and_coefficients() {
         ("landscape_progressive.jpg", 3 + 6),
         ("landscape.gif", 4 + 3),
     ] {
-        let limit = |max_memory| Limits {
-            max_memory,
-            ..Limits::default()
-        };
+        let limit = |max_memory| Limits { max_memory, ..Limits::default() };
         let bytes = file(name);
         let enough = bytes_a_pixel * pixels;
         assert!(decode(&bytes, &limit(enough)).is_ok(), "{name}");
         let error = decode(&bytes, &limit(enough - 1)).map(|_| ()).unwrap_err();
-        assert_eq!(
-            error,
-            ImageError::TooMuchMemory { limit: enough - 1 },
-            "{name}"
-        );
+        assert_eq!(error, ImageError::TooMuchMemory { limit: enough - 1 }, "{name}");
     }
 }
 
 #[test]
 fn mutated_files_are_answered_without_a_panic() {
-    let limits = Limits {
-        max_pixels: 1_000_000,
-        ..Limits::default()
-    };
+    let limits = Limits { max_pixels: 1_000_000, ..Limits::default() };
     let mut seed = 775_533_u64;
     let mut random = |below: usize| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -186,11 +144,7 @@ fn mutated_files_are_answered_without_a_panic() {
             let mut bytes = whole.clone();
             for _ in 0..=random(4) {
                 // Half of the changes go to the header, where they matter most.
-                let end = if random(2) == 0 {
-                    bytes.len().min(64)
-                } else {
-                    bytes.len()
-                };
+                let end = if random(2) == 0 { bytes.len().min(64) } else { bytes.len() };
                 bytes[random(end)] = random(256) as u8;
             }
             match decode(&bytes, &limits) {

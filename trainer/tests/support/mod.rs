@@ -13,9 +13,7 @@ use trainer::model::{CaptioningModel, Dropouts, ModelConfig};
 pub const TOLERANCE: f64 = 1e-4;
 
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 pub struct Tiny {
@@ -30,18 +28,11 @@ pub fn tiny_model(checkpoint: &str) -> Tiny {
     let config: ModelConfig = serde_json::from_slice(&config).expect("the fixture parses");
     let store = VarStore::new(Device::Cpu);
     let mut model = CaptioningModel::new(&store.root(), &config, Dropouts::default());
-    let mut tensors =
-        read_tensors(&fixture("tiny_model").join(checkpoint)).expect("the checkpoint reads");
-    tensors.retain(|name, _| {
-        !name.ends_with("relative_position_index") && !name.ends_with("attn_mask")
-    });
+    let mut tensors = read_tensors(&fixture("tiny_model").join(checkpoint)).expect("the checkpoint reads");
+    tensors.retain(|name, _| !name.ends_with("relative_position_index") && !name.ends_with("attn_mask"));
     load_named(&store, &tensors).expect("the checkpoint fits");
     model.backbone.prepare_inference();
-    Tiny {
-        store,
-        model,
-        config,
-    }
+    Tiny { store, model, config }
 }
 
 pub const CHECKPOINT: &str = "checkpoint_rf.pth";
@@ -58,32 +49,15 @@ pub fn reference_json(name: &str) -> Value {
 /// Panics with the figure if any two values differ by more than [`TOLERANCE`].
 pub fn assert_close(what: &str, ours: &Tensor, theirs: &Tensor) {
     assert_eq!(ours.size(), theirs.size(), "{what}: shapes");
-    let difference = (ours - theirs)
-        .abs()
-        .max()
-        .to_kind(Kind::Double)
-        .double_value(&[]);
+    let difference = (ours - theirs).abs().max().to_kind(Kind::Double).double_value(&[]);
     println!("{what}: largest difference {difference:.1e}");
-    assert!(
-        difference <= TOLERANCE,
-        "{what}: {difference} > {TOLERANCE}"
-    );
+    assert!(difference <= TOLERANCE, "{what}: {difference} > {TOLERANCE}");
 }
 
 pub fn integers(value: &Value) -> Vec<i64> {
-    value
-        .as_array()
-        .expect("an array")
-        .iter()
-        .map(|item| item.as_i64().expect("an integer"))
-        .collect()
+    value.as_array().expect("an array").iter().map(|item| item.as_i64().expect("an integer")).collect()
 }
 
 pub fn floats(value: &Value) -> Vec<f64> {
-    value
-        .as_array()
-        .expect("an array")
-        .iter()
-        .map(|item| item.as_f64().expect("a number"))
-        .collect()
+    value.as_array().expect("an array").iter().map(|item| item.as_f64().expect("a number")).collect()
 }

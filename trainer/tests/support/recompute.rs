@@ -20,16 +20,8 @@ impl StepDecoder for RecomputingDecoder<'_> {
     type Source = Tensor;
     type State = State;
 
-    fn start(
-        &self,
-        encoded: &Tensor,
-        _beam_size: i64,
-        _max_length: i64,
-    ) -> Result<State, TchError> {
-        Ok(State {
-            encoded: encoded.shallow_clone(),
-            captions: None,
-        })
+    fn start(&self, encoded: &Tensor, _beam_size: i64, _max_length: i64) -> Result<State, TchError> {
+        Ok(State { encoded: encoded.shallow_clone(), captions: None })
     }
 
     fn step(&self, state: &mut State, tokens: &[i64]) -> Result<Tensor, TchError> {
@@ -40,29 +32,20 @@ impl StepDecoder for RecomputingDecoder<'_> {
         };
         let (rows, time) = captions.size2()?;
         let masks = DecoderMasks::causal(time, captions.device());
-        let encoded =
-            state
-                .encoded
-                .repeat_interleave_self_int(rows / state.encoded.size()[0], 0, None);
+        let encoded = state.encoded.repeat_interleave_self_int(rows / state.encoded.size()[0], 0, None);
         let scores = self.0.forward_t(&captions, &encoded, &masks, false);
         state.captions = Some(captions);
         Ok(scores.log_softmax(-1, None).select(1, time - 1))
     }
 
-    fn reorder(
-        &self,
-        state: &mut State,
-        images: &[i64],
-        parents: &[Vec<i64>],
-    ) -> Result<(), TchError> {
+    fn reorder(&self, state: &mut State, images: &[i64], parents: &[Vec<i64>]) -> Result<(), TchError> {
         let Some(captions) = &state.captions else {
             return Ok(());
         };
         let rows = captions.size()[0] / state.encoded.size()[0];
         let kept = images.iter().zip(parents);
-        let flat: Vec<i64> = kept
-            .flat_map(|(image, parents)| parents.iter().map(move |parent| image * rows + parent))
-            .collect();
+        let flat: Vec<i64> =
+            kept.flat_map(|(image, parents)| parents.iter().map(move |parent| image * rows + parent)).collect();
         state.captions = Some(captions.index_select(0, &Tensor::from_slice(&flat)));
         state.encoded = state.encoded.index_select(0, &Tensor::from_slice(images));
         Ok(())

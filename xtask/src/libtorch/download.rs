@@ -89,46 +89,25 @@ impl Downloader {
     /// times.
     pub fn patient() -> Self {
         let seconds = Duration::from_secs;
-        Self {
-            agent: agent(seconds(20), seconds(180)),
-            attempts: 5,
-            pause: seconds(1),
-        }
+        Self { agent: agent(seconds(20), seconds(180)), attempts: 5, pause: seconds(1) }
     }
 
     /// Gives up within seconds on a server that cannot be reached.
     pub fn impatient() -> Self {
-        Self {
-            agent: agent(Duration::from_secs(4), Duration::from_secs(10)),
-            attempts: 1,
-            pause: Duration::ZERO,
-        }
+        Self { agent: agent(Duration::from_secs(4), Duration::from_secs(10)), attempts: 1, pause: Duration::ZERO }
     }
 
     /// The text at `address`, and the address that it came from after redirects.
     pub fn text(&self, address: &Url) -> Result<(Url, String), DownloadError> {
-        let broken = |reason| DownloadError::Broken {
-            host: host(address),
-            reason: Box::new(reason),
-        };
-        let request = self
-            .agent
-            .get(address.as_str())
-            .header(header::ACCEPT, "text/html");
+        let broken = |reason| DownloadError::Broken { host: host(address), reason: Box::new(reason) };
+        let request = self.agent.get(address.as_str()).header(header::ACCEPT, "text/html");
         let mut response = request.call().map_err(broken)?;
         if !response.status().is_success() {
-            return Err(DownloadError::Refused {
-                host: host(address),
-                status: response.status(),
-            });
+            return Err(DownloadError::Refused { host: host(address), status: response.status() });
         }
         let source = response.get_uri().to_string();
-        let source =
-            Url::parse(&source).map_err(|_| nonsense(address, "redirected to no address"))?;
-        Ok((
-            source,
-            response.body_mut().read_to_string().map_err(broken)?,
-        ))
+        let source = Url::parse(&source).map_err(|_| nonsense(address, "redirected to no address"))?;
+        Ok((source, response.body_mut().read_to_string().map_err(broken)?))
     }
 
     /// Downloads a file, or the rest of it when a part is there already, or nothing when the file
@@ -147,11 +126,7 @@ impl Downloader {
     }
 
     fn fetch_part(&self, download: &Download, part: &Path) -> Result<(), DownloadError> {
-        eprintln!(
-            "downloading {} from {}",
-            download.name,
-            host(download.address)
-        );
+        eprintln!("downloading {} from {}", download.name, host(download.address));
         let progress = progress_bar();
         let mut fruitless = 0;
         loop {
@@ -161,10 +136,7 @@ impl Downloader {
             };
             fruitless = if received > 0 { 0 } else { fruitless + 1 };
             if fruitless >= self.attempts {
-                return Err(DownloadError::Broken {
-                    host: host(download.address),
-                    reason,
-                });
+                return Err(DownloadError::Broken { host: host(download.address), reason });
             }
             thread::sleep(self.pause);
         }
@@ -173,17 +145,8 @@ impl Downloader {
     }
 
     /// Asks for what is missing from `part` and appends it.
-    fn attempt(
-        &self,
-        download: &Download,
-        part: &Path,
-        bar: &ProgressBar,
-    ) -> Result<Attempt, DownloadError> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(part)
-            .map_err(disk(part))?;
+    fn attempt(&self, download: &Download, part: &Path, bar: &ProgressBar) -> Result<Attempt, DownloadError> {
+        let mut file = OpenOptions::new().create(true).append(true).open(part).map_err(disk(part))?;
         let have = file.seek(SeekFrom::End(0)).map_err(disk(part))?;
         let mut request = self.agent.get(download.address.as_str());
         if have > 0 {
@@ -202,48 +165,23 @@ impl Downloader {
         bar.set_length(total.unwrap_or_default());
         bar.set_position(start);
         let mut length = start;
-        let broken = copy(
-            &mut response.body_mut().as_reader(),
-            &mut file,
-            &mut length,
-            bar,
-        )
-        .map_err(disk(part))?;
-        let cut_off = || {
-            io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the connection was closed early",
-            )
-        };
+        let broken = copy(&mut response.body_mut().as_reader(), &mut file, &mut length, bar).map_err(disk(part))?;
+        let cut_off = || io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed early");
         let broken = broken.or_else(|| total.filter(|total| length < *total).map(|_| cut_off()));
-        Ok(broken.map_or(Attempt::Complete, |reason| {
-            Attempt::Broken(length - start, Box::new(reason.into()))
-        }))
+        Ok(broken.map_or(Attempt::Complete, |reason| Attempt::Broken(length - start, Box::new(reason.into()))))
     }
 }
 
 /// Where the body of an answer starts in the file (0, or `have` if the server goes on from there)
 /// and how long the whole file is, if said; `None` if there is nothing left to send.
-fn offered(
-    response: &Response<Body>,
-    have: u64,
-    address: &Url,
-) -> Result<Option<(u64, Option<u64>)>, DownloadError> {
+fn offered(response: &Response<Body>, have: u64, address: &Url) -> Result<Option<(u64, Option<u64>)>, DownloadError> {
     let range = content_range(response.headers());
     match (response.status(), range) {
         (StatusCode::OK, _) => Ok(Some((0, response.body().content_length()))),
-        (StatusCode::PARTIAL_CONTENT, Some((Some(start), total))) if start == have => {
-            Ok(Some((start, total)))
-        }
-        (StatusCode::PARTIAL_CONTENT, _) => Err(nonsense(
-            address,
-            "sent another part of the file than asked for",
-        )),
+        (StatusCode::PARTIAL_CONTENT, Some((Some(start), total))) if start == have => Ok(Some((start, total))),
+        (StatusCode::PARTIAL_CONTENT, _) => Err(nonsense(address, "sent another part of the file than asked for")),
         (StatusCode::RANGE_NOT_SATISFIABLE, Some((None, Some(total)))) if total == have => Ok(None),
-        (status, _) => Err(DownloadError::Refused {
-            host: host(address),
-            status,
-        }),
+        (status, _) => Err(DownloadError::Refused { host: host(address), status }),
     }
 }
 
@@ -252,20 +190,13 @@ fn offered(
 fn content_range(headers: &HeaderMap) -> Option<(Option<u64>, Option<u64>)> {
     let value = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
     let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
-    let start = range
-        .split_once('-')
-        .and_then(|(start, _end)| start.parse().ok());
+    let start = range.split_once('-').and_then(|(start, _end)| start.parse().ok());
     Some((start, total.parse().ok()))
 }
 
 /// Copies until the end or until reading fails, whose reason is returned; a failure to write is an
 /// error.
-fn copy(
-    from: &mut impl Read,
-    to: &mut File,
-    length: &mut u64,
-    bar: &ProgressBar,
-) -> io::Result<Option<io::Error>> {
+fn copy(from: &mut impl Read, to: &mut File, length: &mut u64, bar: &ProgressBar) -> io::Result<Option<io::Error>> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         let count = match from.read(&mut buffer) {
@@ -295,36 +226,21 @@ pub fn check_hash(file: &Path, expected: Option<&str>) -> Result<(), DownloadErr
         return Ok(());
     }
     fs::remove_file(file).map_err(disk(file))?;
-    Err(DownloadError::WrongHash {
-        file: file.into(),
-        found,
-        expected: expected.into(),
-    })
+    Err(DownloadError::WrongHash { file: file.into(), found, expected: expected.into() })
 }
 
 /// The proxy comes from the environment, the certificates from the system. `silence` bounds how
 /// long an answer or the next bytes of it may take; there is no bound on the whole.
 fn agent(connect: Duration, silence: Duration) -> Agent {
-    let tls = ureq::tls::TlsConfig::builder()
-        .root_certs(ureq::tls::RootCerts::PlatformVerifier)
-        .build();
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        .http_status_as_error(false);
-    let config = config
-        .timeout_resolve(Some(connect))
-        .timeout_connect(Some(connect));
-    config
-        .timeout_recv_response(Some(silence))
-        .timeout_per_read(Some(silence))
-        .build()
-        .into()
+    let tls = ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build();
+    let config = Agent::config_builder().tls_config(tls).http_status_as_error(false);
+    let config = config.timeout_resolve(Some(connect)).timeout_connect(Some(connect));
+    config.timeout_recv_response(Some(silence)).timeout_per_read(Some(silence)).build().into()
 }
 
 fn progress_bar() -> ProgressBar {
     let template = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(0).with_style(style)
 }
 

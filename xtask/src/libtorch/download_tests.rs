@@ -18,18 +18,10 @@ fn serve(answers: Vec<String>) -> (Url, JoinHandle<Vec<Option<String>>>) {
     let server = thread::spawn(move || {
         let answer = |answer: &String| {
             let (mut stream, _) = listener.accept().unwrap();
-            let lines = BufReader::new(stream.try_clone().unwrap())
-                .lines()
-                .map(Result::unwrap);
-            let headers: Vec<_> = lines
-                .take_while(|line| !line.is_empty())
-                .map(|line| line.to_lowercase())
-                .collect();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+            let headers: Vec<_> = lines.take_while(|line| !line.is_empty()).map(|line| line.to_lowercase()).collect();
             stream.write_all(answer.as_bytes()).unwrap();
-            headers
-                .iter()
-                .find_map(|line| line.strip_prefix("range: "))
-                .map(str::to_owned)
+            headers.iter().find_map(|line| line.strip_prefix("range: ")).map(str::to_owned)
         };
         answers.iter().map(answer).collect()
     });
@@ -39,9 +31,7 @@ fn serve(answers: Vec<String>) -> (Url, JoinHandle<Vec<Option<String>>>) {
 /// An answer that promises `length` bytes and sends `body`.
 fn answer(status: &str, headers: &str, length: usize, body: &[u8]) -> String {
     let body = str::from_utf8(body).unwrap();
-    format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"
-    )
+    format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}")
 }
 
 fn rest(from: usize) -> String {
@@ -51,25 +41,12 @@ fn rest(from: usize) -> String {
 
 /// A client without a proxy, which loopback addresses are not meant for.
 fn downloader(attempts: u32) -> Downloader {
-    let agent = Agent::config_builder()
-        .proxy(None)
-        .http_status_as_error(false)
-        .build()
-        .into();
-    Downloader {
-        agent,
-        attempts,
-        pause: Duration::ZERO,
-    }
+    let agent = Agent::config_builder().proxy(None).http_status_as_error(false).build().into();
+    Downloader { agent, attempts, pause: Duration::ZERO }
 }
 
 fn fetch(attempts: u32, address: &Url, file: &Path) -> Result<(), DownloadError> {
-    downloader(attempts).fetch(&Download {
-        address,
-        file,
-        sha256: Some(SHA256),
-        name: "a file",
-    })
+    downloader(attempts).fetch(&Download { address, file, sha256: Some(SHA256), name: "a file" })
 }
 
 #[test]
@@ -121,12 +98,7 @@ fn a_finished_part_needs_nothing_more() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(part_of(&file), CONTENT).unwrap();
-    let (address, _server) = serve(vec![answer(
-        "416 Range Not Satisfiable",
-        "Content-Range: bytes */20\r\n",
-        0,
-        b"",
-    )]);
+    let (address, _server) = serve(vec![answer("416 Range Not Satisfiable", "Content-Range: bytes */20\r\n", 0, b"")]);
     fetch(1, &address, &file).unwrap();
     assert_eq!(fs::read(&file).unwrap(), CONTENT);
 }
@@ -137,10 +109,7 @@ fn a_wrong_hash_removes_the_file() {
     let file = folder.path().join("file");
     let (address, _server) = serve(vec![answer("200 OK", "", 20, b"0123456789ABCDEFGHIJ")]);
     let error = fetch(1, &address, &file).unwrap_err();
-    assert!(
-        matches!(error, DownloadError::WrongHash { ref expected, .. } if expected == SHA256),
-        "{error}"
-    );
+    assert!(matches!(error, DownloadError::WrongHash { ref expected, .. } if expected == SHA256), "{error}");
     assert!(!file.exists() && !part_of(&file).exists());
 }
 
@@ -150,16 +119,7 @@ fn a_refusal_and_a_closed_door_are_errors() {
     let file = folder.path().join("file");
     let (address, _server) = serve(vec![answer("404 Not Found", "", 0, b"")]);
     let error = fetch(3, &address, &file).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            DownloadError::Refused {
-                status: StatusCode::NOT_FOUND,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, DownloadError::Refused { status: StatusCode::NOT_FOUND, .. }), "{error}");
     let (address, server) = serve(vec![]);
     server.join().unwrap();
     let error = fetch(3, &address, &file).unwrap_err();
@@ -172,9 +132,6 @@ fn another_part_than_asked_for_is_not_written() {
     let file = folder.path().join("file");
     fs::write(part_of(&file), &CONTENT[..7]).unwrap();
     let (address, _server) = serve(vec![rest(8)]);
-    assert!(matches!(
-        fetch(1, &address, &file),
-        Err(DownloadError::Nonsense(_))
-    ));
+    assert!(matches!(fetch(1, &address, &file), Err(DownloadError::Nonsense(_))));
     assert_eq!(fs::read(part_of(&file)).unwrap(), &CONTENT[..7]);
 }

@@ -15,12 +15,8 @@ use crate::requirements;
 
 /// Files that every libtorch has; one of them missing or a dead link means that the set-up has to
 /// be done again.
-const ESSENTIALS: [&str; 4] = [
-    "include/torch/csrc/api/include/torch/torch.h",
-    "lib/libc10.so",
-    "lib/libtorch.so",
-    "lib/libtorch_cpu.so",
-];
+const ESSENTIALS: [&str; 4] =
+    ["include/torch/csrc/api/include/torch/torch.h", "lib/libc10.so", "lib/libtorch.so", "lib/libtorch_cpu.so"];
 
 /// Starts of the names of libraries that are left out: the GPU side and Python's, which nothing
 /// here links. `libtorch.so` is left out for a link of our own to `libtorch_cpu.so`, since that of
@@ -54,10 +50,7 @@ pub fn is_complete(folder: &Path) -> bool {
 /// Whether `version`, such as `2.11.0+cpu`, is a build of [`VERSION`].
 pub fn is_version(version: &str) -> bool {
     let version = version.trim();
-    version
-        .split_once('+')
-        .map_or(version, |(release, _build)| release)
-        == VERSION
+    version.split_once('+').map_or(version, |(release, _build)| release) == VERSION
 }
 
 /// A libtorch folder that is being filled.
@@ -70,15 +63,13 @@ impl Installation {
     pub fn begin(work: &Path) -> Result<Self> {
         let folder = work.join("unfinished");
         remove_folder(&folder)?;
-        fs::create_dir_all(folder.join("lib"))
-            .with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(folder.join("lib")).with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(Self { folder })
     }
 
     /// Links `include` to a folder of headers elsewhere.
     pub fn link_headers(&self, include: &Path) -> Result<()> {
-        symlink(include, self.folder.join("include"))
-            .with_context(|| format!("cannot link {}", include.display()))
+        symlink(include, self.folder.join("include")).with_context(|| format!("cannot link {}", include.display()))
     }
 
     /// Links a library from elsewhere into `lib`, under its own name.
@@ -95,24 +86,18 @@ impl Installation {
     /// When the archive is damaged (each member is checked by its CRC) or the disk is full.
     pub fn unpack(&self, archive: &Path, place: impl Fn(&str) -> Option<PathBuf>) -> Result<usize> {
         let reader = BufReader::new(File::open(archive)?);
-        let mut members = ZipArchive::new(reader)
-            .with_context(|| format!("cannot read {}", archive.display()))?;
+        let mut members = ZipArchive::new(reader).with_context(|| format!("cannot read {}", archive.display()))?;
         let progress = ProgressBar::new(members.len() as u64);
         let mut unpacked = 0;
         for index in 0..members.len() {
             let mut member = members.by_index(index)?;
             progress.inc(1);
-            let target = if member.is_dir() {
-                None
-            } else {
-                place(&member.name()?)
-            };
+            let target = if member.is_dir() { None } else { place(&member.name()?) };
             let Some(target) = target.filter(|path| is_inside(path)) else {
                 continue;
             };
             let target = self.folder.join(target);
-            write_file(&mut member, &target)
-                .with_context(|| format!("cannot unpack {}", target.display()))?;
+            write_file(&mut member, &target).with_context(|| format!("cannot unpack {}", target.display()))?;
             unpacked += 1;
         }
         progress.finish_and_clear();
@@ -128,21 +113,16 @@ impl Installation {
         symlink("libtorch_cpu.so", self.folder.join("lib/libtorch.so"))?;
         fs::write(self.folder.join("build-version"), format!("{VERSION}\n"))?;
         if !is_complete(&self.folder) {
-            bail!(
-                "not a whole libtorch: it lacks one of {}",
-                ESSENTIALS.join(", ")
-            );
+            bail!("not a whole libtorch: it lacks one of {}", ESSENTIALS.join(", "));
         }
         self.try_out()?;
         let previous = self.folder.with_file_name("previous");
         remove_folder(&previous)?;
         // Also true of a link that leads nowhere.
         if installed.symlink_metadata().is_ok() {
-            fs::rename(installed, &previous)
-                .with_context(|| format!("cannot move {}", installed.display()))?;
+            fs::rename(installed, &previous).with_context(|| format!("cannot move {}", installed.display()))?;
         }
-        fs::rename(&self.folder, installed)
-            .with_context(|| format!("cannot create {}", installed.display()))
+        fs::rename(&self.folder, installed).with_context(|| format!("cannot create {}", installed.display()))
     }
 
     /// Links an empty program against the libraries and starts it: shows that all they depend on is
@@ -151,36 +131,20 @@ impl Installation {
         let lib = self.folder.join("lib").canonicalize()?;
         let program = self.folder.with_file_name("try-out");
         let mut compiler = requirements::cxx();
-        compiler
-            .args(["-x", "c++", "-", "-o"])
-            .arg(&program)
-            .arg("-L")
-            .arg(&lib);
-        compiler
-            .arg("-Wl,--no-as-needed")
-            .arg(format!("-Wl,-rpath,{}", lib.display()))
-            .args(["-ltorch_cpu", "-lc10"]);
-        compiler
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        compiler.args(["-x", "c++", "-", "-o"]).arg(&program).arg("-L").arg(&lib);
+        compiler.arg("-Wl,--no-as-needed").arg(format!("-Wl,-rpath,{}", lib.display())).args(["-ltorch_cpu", "-lc10"]);
+        compiler.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = compiler.spawn().context("cannot start the C++ compiler")?;
         if let Some(mut source) = child.stdin.take() {
             source.write_all(b"int main() { return 0; }\n")?;
         }
         let output = child.wait_with_output()?;
         if !output.status.success() {
-            bail!(
-                "cannot link against it: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+            bail!("cannot link against it: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         let output = Command::new(&program).output()?;
         if !output.status.success() {
-            bail!(
-                "cannot load it: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+            bail!("cannot load it: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(())
     }
@@ -188,8 +152,7 @@ impl Installation {
 
 /// Whether a path stays below the folder that it is joined to.
 fn is_inside(path: &Path) -> bool {
-    path.components()
-        .all(|part| matches!(part, Component::Normal(_)))
+    path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 fn write_file(from: &mut impl io::Read, target: &Path) -> io::Result<()> {
@@ -226,22 +189,10 @@ mod tests {
 
     #[test]
     fn the_gpu_side_is_left_out_and_the_cuda_runtime_is_not() {
-        for wanted in [
-            "libtorch_cpu.so",
-            "libc10.so",
-            "libgomp.so.1",
-            "libcudart.so.13",
-            "libgomp-98b21ff3.so.1",
-        ] {
+        for wanted in ["libtorch_cpu.so", "libc10.so", "libgomp.so.1", "libcudart.so.13", "libgomp-98b21ff3.so.1"] {
             assert!(is_wanted_library(wanted), "{wanted}");
         }
-        for unwanted in [
-            "libtorch.so",
-            "libtorch_cuda.so",
-            "libtorch_cuda_linalg.so",
-            "libc10_cuda.so",
-            "libdnnl.a",
-        ] {
+        for unwanted in ["libtorch.so", "libtorch_cuda.so", "libtorch_cuda_linalg.so", "libc10_cuda.so", "libdnnl.a"] {
             assert!(!is_wanted_library(unwanted), "{unwanted}");
         }
     }
@@ -265,34 +216,16 @@ mod tests {
         let work = tempfile::tempdir().unwrap();
         let archive = work.path().join("a.zip");
         let mut writer = ZipWriter::new(File::create(&archive).unwrap());
-        for name in [
-            "torch/lib/libc10.so",
-            "torch/lib/libtorch_cuda.so",
-            "torch/README",
-            "torch/lib/../../x.so",
-        ] {
-            writer
-                .start_file(name, SimpleFileOptions::default())
-                .unwrap();
+        for name in ["torch/lib/libc10.so", "torch/lib/libtorch_cuda.so", "torch/README", "torch/lib/../../x.so"] {
+            writer.start_file(name, SimpleFileOptions::default()).unwrap();
             writer.write_all(name.as_bytes()).unwrap();
         }
         writer.finish().unwrap();
-        assert!(
-            is_inside(Path::new("a/b"))
-                && !is_inside(Path::new("a/../../b"))
-                && !is_inside(Path::new("/a"))
-        );
+        assert!(is_inside(Path::new("a/b")) && !is_inside(Path::new("a/../../b")) && !is_inside(Path::new("/a")));
         let installation = Installation::begin(work.path()).unwrap();
-        let place = |name: &str| {
-            name.strip_prefix("torch/lib/")
-                .filter(|n| is_wanted_library(n))
-                .map(PathBuf::from)
-        };
+        let place = |name: &str| name.strip_prefix("torch/lib/").filter(|n| is_wanted_library(n)).map(PathBuf::from);
         assert_eq!(installation.unpack(&archive, place).unwrap(), 1);
-        assert_eq!(
-            fs::read_to_string(installation.folder.join("libc10.so")).unwrap(),
-            "torch/lib/libc10.so"
-        );
+        assert_eq!(fs::read_to_string(installation.folder.join("libc10.so")).unwrap(), "torch/lib/libc10.so");
         assert!(!installation.folder.join("libtorch_cuda.so").exists());
     }
 

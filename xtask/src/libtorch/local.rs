@@ -31,20 +31,11 @@ impl Found {
     /// Checks that `folder` is a libtorch of the right version: an unpacked archive or a Python
     /// package.
     fn inspect(folder: &Path) -> Result<Self> {
-        let folder = folder
-            .canonicalize()
-            .with_context(|| format!("{} is not there", folder.display()))?;
-        let version = version(&folder).with_context(|| {
-            format!(
-                "{} holds neither `build-version` nor `version.py`",
-                folder.display()
-            )
-        })?;
+        let folder = folder.canonicalize().with_context(|| format!("{} is not there", folder.display()))?;
+        let version = version(&folder)
+            .with_context(|| format!("{} holds neither `build-version` nor `version.py`", folder.display()))?;
         if !install::is_version(&version) {
-            bail!(
-                "{} is version {version}, but {VERSION} is needed",
-                folder.display()
-            );
+            bail!("{} is version {version}, but {VERSION} is needed", folder.display());
         }
         Ok(Self { folder })
     }
@@ -56,8 +47,7 @@ impl Found {
 
     /// Whether `installed` is made of links to this libtorch.
     pub fn is_linked_from(&self, installed: &Path) -> bool {
-        fs::read_link(installed.join("include"))
-            .is_ok_and(|target| target == self.folder.join("include"))
+        fs::read_link(installed.join("include")).is_ok_and(|target| target == self.folder.join("include"))
     }
 
     /// Links the headers and the libraries of the CPU side.
@@ -72,22 +62,9 @@ impl Found {
     fn libraries(&self) -> Result<Vec<PathBuf>> {
         let mut libraries = files(&self.folder.join("lib"))?;
         libraries.retain(|file| name(file).is_some_and(install::is_wanted_library));
-        if let Some(packages) = self
-            .folder
-            .parent()
-            .map(|site| site.join("nvidia"))
-            .filter(|path| path.is_dir())
-        {
-            for package in files(&packages)?
-                .iter()
-                .map(|package| package.join("lib"))
-                .filter(|lib| lib.is_dir())
-            {
-                libraries.extend(
-                    files(&package)?
-                        .into_iter()
-                        .filter(|file| name(file).is_some_and(is_cuda_library)),
-                );
+        if let Some(packages) = self.folder.parent().map(|site| site.join("nvidia")).filter(|path| path.is_dir()) {
+            for package in files(&packages)?.iter().map(|package| package.join("lib")).filter(|lib| lib.is_dir()) {
+                libraries.extend(files(&package)?.into_iter().filter(|file| name(file).is_some_and(is_cuda_library)));
             }
         }
         Ok(libraries)
@@ -101,14 +78,11 @@ impl Found {
 /// # Errors
 /// When the folder named is no libtorch of the right version.
 pub fn from_environment(own: &Path) -> Result<Option<Found>> {
-    let named = env::var_os("LIBTORCH")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from);
+    let named = env::var_os("LIBTORCH").filter(|value| !value.is_empty()).map(PathBuf::from);
     let Some(folder) = named.filter(|folder| !is_same(folder, own)) else {
         return Ok(None);
     };
-    let found = Found::inspect(&folder)
-        .context("the environment variable LIBTORCH names no usable libtorch")?;
+    let found = Found::inspect(&folder).context("the environment variable LIBTORCH names no usable libtorch")?;
     Ok(Some(found))
 }
 
@@ -117,10 +91,7 @@ pub fn from_environment(own: &Path) -> Result<Option<Found>> {
 /// # Errors
 /// When there is none, or it is not of the right version.
 pub fn from_python() -> Result<Found> {
-    let output = Command::new("python3")
-        .args(["-c", FIND_TORCH])
-        .output()
-        .context("cannot start python3")?;
+    let output = Command::new("python3").args(["-c", FIND_TORCH]).output().context("cannot start python3")?;
     let folder = String::from_utf8(output.stdout)?.trim().to_owned();
     if !output.status.success() || folder.is_empty() {
         bail!("python3 has no torch package");
@@ -129,8 +100,7 @@ pub fn from_python() -> Result<Found> {
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
-    one == other
-        || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The version that a libtorch folder states, such as `2.11.0+cpu`.
@@ -143,9 +113,7 @@ fn version(folder: &Path) -> Option<String> {
 
 /// The value of `__version__ = '…'` in the text of torch's `version.py`.
 fn python_version(source: &str) -> Option<String> {
-    let line = source
-        .lines()
-        .find(|line| line.starts_with("__version__"))?;
+    let line = source.lines().find(|line| line.starts_with("__version__"))?;
     let (_name, value) = line.split_once('=')?;
     Some(value.trim().trim_matches(['\'', '"']).to_owned())
 }
@@ -161,11 +129,8 @@ fn name(file: &Path) -> Option<&str> {
 
 /// The paths of what `folder` holds, sorted.
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries =
-        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut files = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()?;
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
     files.sort();
     Ok(files)
 }
@@ -216,29 +181,18 @@ mod tests {
     #[test]
     fn the_wrong_version_is_an_error_that_names_both() {
         let site = site_packages("__version__ = '2.10.0'");
-        let error = Found::inspect(&site.path().join("torch"))
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(
-            error.ends_with("is version 2.10.0, but 2.11.0 is needed"),
-            "{error}"
-        );
+        let error = Found::inspect(&site.path().join("torch")).err().unwrap().to_string();
+        assert!(error.ends_with("is version 2.10.0, but 2.11.0 is needed"), "{error}");
         assert!(Found::inspect(&site.path().join("nvidia")).is_err());
         assert!(Found::inspect(&site.path().join("absent")).is_err());
     }
 
     #[test]
     fn links_to_another_libtorch_are_told_apart() {
-        let (one, other) = (
-            site_packages("__version__ = '2.11.0'"),
-            site_packages("__version__ = '2.11.0'"),
-        );
-        let [one, other] =
-            [one, other].map(|site| (Found::inspect(&site.path().join("torch")).unwrap(), site));
+        let (one, other) = (site_packages("__version__ = '2.11.0'"), site_packages("__version__ = '2.11.0'"));
+        let [one, other] = [one, other].map(|site| (Found::inspect(&site.path().join("torch")).unwrap(), site));
         let work = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(one.0.folder().join("include"), work.path().join("include"))
-            .unwrap();
+        std::os::unix::fs::symlink(one.0.folder().join("include"), work.path().join("include")).unwrap();
         assert!(one.0.is_linked_from(work.path()));
         assert!(!other.0.is_linked_from(work.path()));
     }

@@ -37,39 +37,30 @@ struct Folders {
 /// # Errors
 /// When the machine lacks something, `LIBTORCH` names something unusable, or every source fails.
 pub fn set_up(root: &Path) -> Result<()> {
-    let folders = Folders {
-        installed: root.join(".libtorch"),
-        work: root.join(".libtorch-setup"),
-    };
+    let folders = Folders { installed: root.join(".libtorch"), work: root.join(".libtorch-setup") };
     let chosen = local::from_environment(&folders.installed)?;
     if is_done(&folders, chosen.as_ref()) {
         return Ok(());
     }
     requirements::check()?;
-    fs::create_dir_all(&folders.work)
-        .with_context(|| format!("cannot create {}", folders.work.display()))?;
+    fs::create_dir_all(&folders.work).with_context(|| format!("cannot create {}", folders.work.display()))?;
     let _only_set_up = lock(&folders.work)?;
     if is_done(&folders, chosen.as_ref()) {
         return Ok(());
     }
-    eprintln!(
-        "setting up libtorch {VERSION} in {}",
-        folders.installed.display()
-    );
+    eprintln!("setting up libtorch {VERSION} in {}", folders.installed.display());
     match chosen {
         Some(found) => link(&folders, &found)?,
         None => try_sources(&folders)?,
     }
     // Not before success: until then the downloads in it are worth keeping.
-    fs::remove_dir_all(&folders.work)
-        .with_context(|| format!("cannot remove {}", folders.work.display()))?;
+    fs::remove_dir_all(&folders.work).with_context(|| format!("cannot remove {}", folders.work.display()))?;
     eprintln!("libtorch {VERSION} is ready");
     Ok(())
 }
 
 fn is_done(folders: &Folders, chosen: Option<&Found>) -> bool {
-    install::is_complete(&folders.installed)
-        && chosen.is_none_or(|found| found.is_linked_from(&folders.installed))
+    install::is_complete(&folders.installed) && chosen.is_none_or(|found| found.is_linked_from(&folders.installed))
 }
 
 /// Held while a set-up runs, so that a second one waits for it instead of writing the same files.

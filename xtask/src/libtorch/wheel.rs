@@ -72,12 +72,7 @@ const WHEELS: [Wheel; 3] = [
 impl Wheel {
     /// `nvidia_cuda_runtime-13.0.96-py3-….whl`
     fn file_name(&self) -> String {
-        format!(
-            "{}-{}-{}.whl",
-            self.project.replace('-', "_"),
-            self.version,
-            self.tags
-        )
+        format!("{}-{}-{}.whl", self.project.replace('-', "_"), self.version, self.tags)
     }
 
     /// The platforms that the wheel is tagged for.
@@ -96,10 +91,7 @@ pub fn install(work: &Path, installed: &Path) -> Result<()> {
     let downloader = Downloader::patient();
     let mut files = Vec::new();
     for wheel in &WHEELS {
-        files.push(
-            fetch(&downloader, &indexes, wheel, work)
-                .with_context(|| format!("cannot get {}", wheel.project))?,
-        );
+        files.push(fetch(&downloader, &indexes, wheel, work).with_context(|| format!("cannot get {}", wheel.project))?);
     }
     eprintln!("unpacking");
     let installation = Installation::begin(work)?;
@@ -120,16 +112,10 @@ fn fetch(downloader: &Downloader, indexes: &[Url], wheel: &Wheel, work: &Path) -
         return Ok(file);
     }
     let name = format!("{} {}", wheel.project, wheel.version);
-    let fetched =
-        index::find(downloader, indexes, wheel.project, &wheel.file_name()).and_then(|address| {
-            let download = Download {
-                address: &address,
-                file: &file,
-                sha256: Some(wheel.sha256),
-                name: &name,
-            };
-            Ok(downloader.fetch(&download)?)
-        });
+    let fetched = index::find(downloader, indexes, wheel.project, &wheel.file_name()).and_then(|address| {
+        let download = Download { address: &address, file: &file, sha256: Some(wheel.sha256), name: &name };
+        Ok(downloader.fetch(&download)?)
+    });
     if let Err(reason) = fetched {
         eprintln!("{reason:#}\ntrying pip");
         fetch_with_pip(wheel, work)?;
@@ -141,20 +127,11 @@ fn fetch(downloader: &Downloader, indexes: &[Url], wheel: &Wheel, work: &Path) -
 fn fetch_with_pip(wheel: &Wheel, work: &Path) -> Result<()> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"]);
-    pip.args([
-        "--python-version",
-        "3.12",
-        "--implementation",
-        "cp",
-        "--abi",
-        "cp312",
-    ]);
+    pip.args(["--python-version", "3.12", "--implementation", "cp", "--abi", "cp312"]);
     for platform in wheel.platforms() {
         pip.args(["--platform", platform]);
     }
-    pip.arg("--dest")
-        .arg(work)
-        .arg(format!("{}=={}", wheel.project, wheel.version));
+    pip.arg("--dest").arg(work).arg(format!("{}=={}", wheel.project, wheel.version));
     let advice = "`pip download` failed; if pip is missing: sudo apt-get install python3-pip";
     if !pip.status().context(advice)?.success() {
         bail!(advice);
@@ -167,14 +144,8 @@ fn place(member: &str) -> Option<PathBuf> {
     if let Some(header) = member.strip_prefix("torch/include/") {
         return Some(Path::new("include").join(header));
     }
-    let library = member
-        .strip_prefix("torch/lib/")
-        .filter(|name| install::is_wanted_library(name));
-    let library = library.or_else(|| {
-        member
-            .strip_prefix("nvidia/cu13/lib/")
-            .filter(|name| is_cuda_library(name))
-    })?;
+    let library = member.strip_prefix("torch/lib/").filter(|name| install::is_wanted_library(name));
+    let library = library.or_else(|| member.strip_prefix("nvidia/cu13/lib/").filter(|name| is_cuda_library(name)))?;
     (!library.contains('/')).then(|| Path::new("lib").join(library))
 }
 
@@ -185,47 +156,22 @@ mod tests {
     #[test]
     fn file_names_are_those_of_the_index() {
         let names = WHEELS.each_ref().map(Wheel::file_name);
-        assert!(
-            names[0].starts_with("torch-2.11.0-cp312-cp312-manylinux_2_28_"),
-            "{}",
-            names[0]
-        );
-        assert!(
-            names[1].starts_with("nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_"),
-            "{}",
-            names[1]
-        );
+        assert!(names[0].starts_with("torch-2.11.0-cp312-cp312-manylinux_2_28_"), "{}", names[0]);
+        assert!(names[1].starts_with("nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_"), "{}", names[1]);
         assert!(install::is_version(WHEELS[0].version));
     }
 
     #[test]
     fn pip_is_told_every_platform_tag() {
-        let wheel = Wheel {
-            project: "p",
-            version: "1",
-            tags: "py3-none-a_x86_64.b_x86_64",
-            sha256: "",
-        };
-        assert_eq!(
-            wheel.platforms().collect::<Vec<_>>(),
-            ["a_x86_64", "b_x86_64"]
-        );
+        let wheel = Wheel { project: "p", version: "1", tags: "py3-none-a_x86_64.b_x86_64", sha256: "" };
+        assert_eq!(wheel.platforms().collect::<Vec<_>>(), ["a_x86_64", "b_x86_64"]);
     }
 
     #[test]
     fn headers_libraries_of_the_cpu_and_the_cuda_runtime_are_taken() {
-        assert_eq!(
-            place("torch/include/ATen/ATen.h"),
-            Some("include/ATen/ATen.h".into())
-        );
-        assert_eq!(
-            place("torch/lib/libtorch_cpu.so"),
-            Some("lib/libtorch_cpu.so".into())
-        );
-        assert_eq!(
-            place("nvidia/cu13/lib/libcudart.so.13"),
-            Some("lib/libcudart.so.13".into())
-        );
+        assert_eq!(place("torch/include/ATen/ATen.h"), Some("include/ATen/ATen.h".into()));
+        assert_eq!(place("torch/lib/libtorch_cpu.so"), Some("lib/libtorch_cpu.so".into()));
+        assert_eq!(place("nvidia/cu13/lib/libcudart.so.13"), Some("lib/libcudart.so.13".into()));
         for left in [
             "torch/lib/libtorch_cuda.so",
             "torch/lib/libshm/libshm.so",

@@ -11,9 +11,7 @@ pub struct Ancestry {
 impl Ancestry {
     /// No time has passed; one row an image.
     pub fn new(images: i64, device: Device) -> Self {
-        Ancestry {
-            slots: Tensor::zeros([images, 1, 0], (Kind::Int64, device)),
-        }
+        Ancestry { slots: Tensor::zeros([images, 1, 0], (Kind::Int64, device)) }
     }
 
     /// Opens a new time, at which row `k` writes slot `k`; returns that time (0-based).
@@ -44,10 +42,7 @@ impl Ancestry {
     /// 1 where a slot is the row's ancestor: `[images, rows, time, slots]`.
     pub fn one_hot(&self, slots: i64) -> Tensor {
         let all = Tensor::arange(slots, (Kind::Int64, self.slots.device()));
-        self.slots
-            .unsqueeze(-1)
-            .eq_tensor(&all)
-            .to_kind(Kind::Float)
+        self.slots.unsqueeze(-1).eq_tensor(&all).to_kind(Kind::Float)
     }
 
     /// New rows that continue `parents` (`[images][rows]`); returns them as flat row indices.
@@ -56,18 +51,10 @@ impl Ancestry {
         let flat: Vec<i64> = parents
             .iter()
             .enumerate()
-            .flat_map(|(image, parents)| {
-                parents
-                    .iter()
-                    .map(move |parent| image as i64 * rows + parent)
-            })
+            .flat_map(|(image, parents)| parents.iter().map(move |parent| image as i64 * rows + parent))
             .collect();
         let flat = Tensor::f_from_slice(&flat)?.to_device(self.slots.device());
-        self.slots = self
-            .slots
-            .f_flatten(0, 1)?
-            .f_index_select(0, &flat)?
-            .f_unflatten(0, [images, -1])?;
+        self.slots = self.slots.f_flatten(0, 1)?.f_index_select(0, &flat)?.f_unflatten(0, [images, -1])?;
         Ok(flat)
     }
 

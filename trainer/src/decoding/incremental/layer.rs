@@ -18,17 +18,9 @@ impl Joined {
     /// Joins the projections of one layer.
     pub fn of(layer: &DecoderLayer) -> Self {
         let block = &layer.dyn_exp;
-        let parts = [
-            &block.cond_embed,
-            &block.key_linear,
-            &block.class_a_embed,
-            &block.class_b_embed,
-            &block.selector_embed,
-        ];
-        Joined {
-            weight: Tensor::cat(&parts.map(|part| &part.ws), 0),
-            bias: Tensor::cat(&parts.map(bias_of), 0),
-        }
+        let parts =
+            [&block.cond_embed, &block.key_linear, &block.class_a_embed, &block.class_b_embed, &block.selector_embed];
+        Joined { weight: Tensor::cat(&parts.map(|part| &part.ws), 0), bias: Tensor::cat(&parts.map(bias_of), 0) }
     }
 }
 
@@ -55,19 +47,9 @@ pub struct LayerCache {
 
 impl IncrementalLayer<'_> {
     /// Room for `times` positions in `slots` rows of each image.
-    pub fn empty_cache(
-        &self,
-        images: i64,
-        (times, slots): (i64, i64),
-        device: Device,
-    ) -> LayerCache {
+    pub fn empty_cache(&self, images: i64, (times, slots): (i64, i64), device: Device) -> LayerCache {
         let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, device));
-        let (length, d_model) = self
-            .layer
-            .dyn_exp
-            .query_exp_vectors
-            .size2()
-            .unwrap_or_default();
+        let (length, d_model) = self.layer.dyn_exp.query_exp_vectors.size2().unwrap_or_default();
         LayerCache {
             keys: zeros(&[images, times, slots, d_model]),
             conds: zeros(&[images, times, slots, d_model]),
@@ -87,29 +69,17 @@ impl IncrementalLayer<'_> {
     ) -> Result<Tensor, TchError> {
         let layer = self.layer;
         let y = y + self.expand(&layer.norm_1.forward(y), cache, ancestry)?;
-        let y = &y
-            + layer
-                .mha
-                .attend(&layer.norm_2.forward(&y), memory, None, None);
+        let y = &y + layer.mha.attend(&layer.norm_2.forward(&y), memory, None, None);
         let fed = layer.ff.forward_t(&layer.norm_3.forward(&y), false);
         Ok(y + fed)
     }
 
     /// Dynamic expansion at the newest position: `[images, rows, d]` to the same shape.
-    fn expand(
-        &self,
-        x: &Tensor,
-        cache: &mut LayerCache,
-        ancestry: &Ancestry,
-    ) -> Result<Tensor, TchError> {
+    fn expand(&self, x: &Tensor, cache: &mut LayerCache, ancestry: &Ancestry) -> Result<Tensor, TchError> {
         let block = &self.layer.dyn_exp;
-        let parts = x
-            .f_linear(&self.joined.weight, Some(&self.joined.bias))?
-            .f_chunk(5, -1)?;
+        let parts = x.f_linear(&self.joined.weight, Some(&self.joined.bias))?.f_chunk(5, -1)?;
         let [cond, key, class_a, class_b, selector] = parts.as_slice() else {
-            return Err(TchError::Shape(
-                "the joined projection must have five parts".into(),
-            ));
+            return Err(TchError::Shape("the joined projection must have five parts".into()));
         };
         let time = ancestry.time() - 1;
         let values = Tensor::f_stack(&[class_a, class_b], 0)?;
@@ -119,44 +89,24 @@ impl IncrementalLayer<'_> {
         self.write_forward(cond, cache, ancestry)?;
         let backward = self.backward_weights(key, &query_key, cache, ancestry); // [2, images, rows, time, E]
         let gathered = self.gather(&backward, cache, ancestry);
-        Ok(gathered
-            .get(1)
-            .lerp_tensor(&gathered.get(0), &selector.sigmoid()))
+        Ok(gathered.get(1).lerp_tensor(&gathered.get(0), &selector.sigmoid()))
     }
 
     /// Forward weights of the newest expansions over all positions so far, into the cache.
-    fn write_forward(
-        &self,
-        cond: &Tensor,
-        cache: &mut LayerCache,
-        ancestry: &Ancestry,
-    ) -> Result<(), TchError> {
+    fn write_forward(&self, cond: &Tensor, cache: &mut LayerCache, ancestry: &Ancestry) -> Result<(), TchError> {
         let time = ancestry.time();
         let (images, rows, _) = cond.size3()?;
         let against_keys = ancestry.gather(&cache.against(&cache.keys, cond, time)); // [images, rows, time]
-        let query_keys = cache
-            .query_keys
-            .view([images, rows, time, -1])
-            .transpose(2, 3);
+        let query_keys = cache.query_keys.view([images, rows, time, -1]).transpose(2, 3);
         let z = (against_keys.unsqueeze(2) + query_keys) * self.layer.dyn_exp.scale; // [images, rows, E, time]
         let weights = normalize_rows(&two_classes(&z), -1);
-        let mut room = cache
-            .forward
-            .select(2, time - 1)
-            .narrow(2, 0, rows)
-            .narrow(4, 0, time);
+        let mut room = cache.forward.select(2, time - 1).narrow(2, 0, rows).narrow(4, 0, time);
         room.f_copy_(&weights)?;
         Ok(())
     }
 
     /// Weights of the newest position over all expansions so far: `[2, images, rows, time, E]`.
-    fn backward_weights(
-        &self,
-        key: &Tensor,
-        query_key: &Tensor,
-        cache: &LayerCache,
-        ancestry: &Ancestry,
-    ) -> Tensor {
+    fn backward_weights(&self, key: &Tensor, query_key: &Tensor, cache: &LayerCache, ancestry: &Ancestry) -> Tensor {
         let against_conds = ancestry.gather(&cache.against(&cache.conds, key, ancestry.time())); // [images, rows, time]
         let z = (against_conds.unsqueeze(3) + query_key.unsqueeze(2)) * self.layer.dyn_exp.scale;
         let weights = two_classes(&z);
@@ -174,11 +124,7 @@ impl IncrementalLayer<'_> {
         // Backward weights, put on the slots they mean, times the forward weights that lie there:
         // [2, images, rows, time * slots * E] x [2, images, time * slots * E, time] -> [2, images, rows, time]
         let on_slots = (backward.unsqueeze(4) * own.unsqueeze(-1)).flatten(3, 5);
-        let forward = cache
-            .forward
-            .narrow(2, 0, time)
-            .narrow(5, 0, time)
-            .flatten(2, 4);
+        let forward = cache.forward.narrow(2, 0, time).narrow(5, 0, time).flatten(2, 4);
         let on_positions = on_slots.matmul(&forward);
 
         let values = cache.values.narrow(2, 0, time).flatten(2, 3);
@@ -202,15 +148,9 @@ impl LayerCache {
         query_key: &Tensor,
     ) -> Result<(), TchError> {
         let rows = cond.size()[1];
-        self.conds
-            .select(1, time)
-            .narrow(1, 0, rows)
-            .f_copy_(cond)?;
+        self.conds.select(1, time).narrow(1, 0, rows).f_copy_(cond)?;
         self.keys.select(1, time).narrow(1, 0, rows).f_copy_(key)?;
-        self.values
-            .select(2, time)
-            .narrow(2, 0, rows)
-            .f_copy_(values)?;
+        self.values.select(2, time).narrow(2, 0, rows).f_copy_(values)?;
         let newest = query_key.f_flatten(0, 1)?.unsqueeze(1);
         self.query_keys = Tensor::f_cat(&[&self.query_keys, &newest], 1)?;
         Ok(())
@@ -221,9 +161,7 @@ impl LayerCache {
     fn against(&self, vectors: &Tensor, queries: &Tensor, time: i64) -> Tensor {
         let slots = vectors.size()[2];
         let written = vectors.narrow(1, 0, time).flatten(1, 2);
-        queries
-            .matmul(&written.transpose(1, 2))
-            .unflatten(2, [time, slots])
+        queries.matmul(&written.transpose(1, 2)).unflatten(2, [time, slots])
     }
 
     /// Moves what moves with the rows.

@@ -25,14 +25,7 @@ pub struct WindowAttention {
 
 impl WindowAttention {
     /// Attention over `dim` channels in windows of `window` tokens a side, shifted by `shift`.
-    pub fn new(
-        path: &Path,
-        dim: i64,
-        num_heads: i64,
-        window: i64,
-        resolution: i64,
-        shift: i64,
-    ) -> Self {
+    pub fn new(path: &Path, dim: i64, num_heads: i64, window: i64, resolution: i64, shift: i64) -> Self {
         let offsets = (2 * window - 1) * (2 * window - 1);
         let device = path.device();
         WindowAttention {
@@ -41,10 +34,7 @@ impl WindowAttention {
             relative_position_bias_table: path.var(
                 "relative_position_bias_table",
                 &[offsets, num_heads],
-                Init::Randn {
-                    mean: 0.,
-                    stdev: 0.02,
-                },
+                Init::Randn { mean: 0., stdev: 0.02 },
             ),
             relative_position_index: relative_position_index(window).to_device(device),
             seams: (shift > 0).then(|| seam_scores(resolution, window, shift).to_device(device)),
@@ -56,10 +46,7 @@ impl WindowAttention {
     /// `[batch * windows, window^2, dim]` to the same shape.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let (rows, tokens, dim) = x.size3().unwrap_or_default();
-        let qkv = self
-            .qkv
-            .forward(x)
-            .view([rows, tokens, 3, self.num_heads, dim / self.num_heads]);
+        let qkv = self.qkv.forward(x).view([rows, tokens, 3, self.num_heads, dim / self.num_heads]);
         let qkv = qkv.permute([2, 0, 3, 1, 4]); // [3, rows, heads, tokens, d_k]
         let bias = self.bias(rows);
         let attended = Tensor::scaled_dot_product_attention(
@@ -72,8 +59,7 @@ impl WindowAttention {
             None,
             false,
         );
-        self.proj
-            .forward(&attended.transpose(1, 2).reshape([rows, tokens, dim]))
+        self.proj.forward(&attended.transpose(1, 2).reshape([rows, tokens, dim]))
     }
 
     /// Computes the bias of all windows once, in the kind of the weights.
@@ -88,11 +74,7 @@ impl WindowAttention {
             None => self.window_bias(),
         };
         let windows = bias.size()[0];
-        if windows == 1 || windows == rows {
-            bias
-        } else {
-            bias.repeat([rows / windows, 1, 1, 1])
-        }
+        if windows == 1 || windows == rows { bias } else { bias.repeat([rows / windows, 1, 1, 1]) }
     }
 
     /// `[windows or 1, heads, window^2, window^2]`
@@ -133,14 +115,14 @@ fn seam_scores(resolution: i64, window: i64, shift: i64) -> Tensor {
         p if p < resolution - shift => 1,
         _ => 2,
     };
-    let regions: Vec<i64> = (0..resolution)
-        .flat_map(|row| (0..resolution).map(move |column| 3 * band(row) + band(column)))
-        .collect();
+    let regions: Vec<i64> =
+        (0..resolution).flat_map(|row| (0..resolution).map(move |column| 3 * band(row) + band(column))).collect();
     let side = resolution / window;
-    let regions = Tensor::from_slice(&regions)
-        .view([side, window, side, window])
-        .transpose(1, 2)
-        .reshape([side * side, 1, window * window]);
+    let regions = Tensor::from_slice(&regions).view([side, window, side, window]).transpose(1, 2).reshape([
+        side * side,
+        1,
+        window * window,
+    ]);
     let differ = regions.unsqueeze(2).ne_tensor(&regions.unsqueeze(3)); // [windows, 1, tokens, tokens]
     Tensor::zeros(differ.size(), (Kind::Float, Device::Cpu)).masked_fill(&differ, SEAM_SCORE)
 }
@@ -161,14 +143,10 @@ mod tests {
     fn seams_part_the_last_window_only() {
         let seams = seam_scores(4, 2, 1);
         assert_eq!(seams.size(), [4, 1, 4, 4]);
-        let of = |window: i64| {
-            Vec::<f32>::try_from(seams.select(0, window).flatten(0, -1)).expect("floats")
-        };
+        let of = |window: i64| Vec::<f32>::try_from(seams.select(0, window).flatten(0, -1)).expect("floats");
         assert_eq!(of(0), [0.; 16]);
         // The last window holds four corners of the image: each sees itself alone.
-        let alone: Vec<f32> = (0..16)
-            .map(|i| if i % 5 == 0 { 0. } else { -100. })
-            .collect();
+        let alone: Vec<f32> = (0..16).map(|i| if i % 5 == 0 { 0. } else { -100. }).collect();
         assert_eq!(of(3), alone);
     }
 }

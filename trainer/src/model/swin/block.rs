@@ -21,31 +21,13 @@ pub struct SwinBlock {
 
 impl SwinBlock {
     /// A block of stage `stage`; `shifted` moves the windows by half their side, unless one covers all.
-    pub fn new(
-        path: &Path,
-        config: &SwinConfig,
-        stage: usize,
-        resolution: i64,
-        shifted: bool,
-        drop_path: f64,
-    ) -> Self {
+    pub fn new(path: &Path, config: &SwinConfig, stage: usize, resolution: i64, shifted: bool, drop_path: f64) -> Self {
         let dim = config.stage_dim(stage);
         let window = config.window_size.min(resolution);
-        let shift = if shifted && resolution > config.window_size {
-            window / 2
-        } else {
-            0
-        };
+        let shift = if shifted && resolution > config.window_size { window / 2 } else { 0 };
         SwinBlock {
             norm1: layer_norm(path / "norm1", dim),
-            attn: WindowAttention::new(
-                &(path / "attn"),
-                dim,
-                config.num_heads[stage],
-                window,
-                resolution,
-                shift,
-            ),
+            attn: WindowAttention::new(&(path / "attn"), dim, config.num_heads[stage], window, resolution, shift),
             norm2: layer_norm(path / "norm2", dim),
             mlp: Mlp::new(&(path / "mlp"), dim, dim * config.mlp_ratio),
             resolution,
@@ -86,10 +68,12 @@ impl SwinBlock {
     fn join(&self, windows: &Tensor, batch: i64) -> Tensor {
         let dim = windows.size()[2];
         let (side, window) = (self.resolution / self.window, self.window);
-        let mut grid = windows
-            .view([batch, side, side, window, window, dim])
-            .transpose(2, 3)
-            .reshape([batch, self.resolution, self.resolution, dim]);
+        let mut grid = windows.view([batch, side, side, window, window, dim]).transpose(2, 3).reshape([
+            batch,
+            self.resolution,
+            self.resolution,
+            dim,
+        ]);
         if self.shift > 0 {
             grid = grid.roll([self.shift, self.shift], [1, 2]);
         }
@@ -106,10 +90,7 @@ struct Mlp {
 
 impl Mlp {
     fn new(path: &Path, dim: i64, hidden: i64) -> Self {
-        Mlp {
-            fc1: linear(path / "fc1", dim, hidden),
-            fc2: linear(path / "fc2", hidden, dim),
-        }
+        Mlp { fc1: linear(path / "fc1", dim, hidden), fc2: linear(path / "fc2", hidden, dim) }
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
@@ -156,14 +137,9 @@ mod tests {
     #[test]
     fn drop_path_keeps_or_drops_whole_samples() {
         tch::manual_seed(1);
-        let dropped = drop_path(
-            Tensor::ones([200, 3, 2], (Kind::Float, Device::Cpu)),
-            0.5,
-            true,
-        );
+        let dropped = drop_path(Tensor::ones([200, 3, 2], (Kind::Float, Device::Cpu)), 0.5, true);
         let per_sample =
-            Vec::<f32>::try_from(dropped.sum_dim_intlist([1, 2].as_slice(), false, None::<Kind>))
-                .expect("floats");
+            Vec::<f32>::try_from(dropped.sum_dim_intlist([1, 2].as_slice(), false, None::<Kind>)).expect("floats");
         assert!(per_sample.iter().all(|&sum| sum == 0. || sum == 12.));
         assert!(per_sample.contains(&0.) && per_sample.contains(&12.));
     }

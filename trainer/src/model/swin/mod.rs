@@ -29,15 +29,7 @@ impl SwinTransformer {
         SwinTransformer {
             patch_embed: PatchEmbed::new(&(path / "patch_embed"), config),
             layers: (0..config.depths.len())
-                .map(|i| {
-                    Stage::new(
-                        &(&layers / i),
-                        config,
-                        i,
-                        image_size / config.patch_size,
-                        &rates[i],
-                    )
-                })
+                .map(|i| Stage::new(&(&layers / i), config, i, image_size / config.patch_size, &rates[i]))
                 .collect(),
             norm: layer_norm(path / "norm", config.stage_dim(config.depths.len() - 1)),
         }
@@ -74,26 +66,16 @@ pub struct PatchEmbed {
 
 impl PatchEmbed {
     fn new(path: &Path, config: &SwinConfig) -> Self {
-        let stride = nn::ConvConfig {
-            stride: config.patch_size,
-            ..Default::default()
-        };
+        let stride = nn::ConvConfig { stride: config.patch_size, ..Default::default() };
         PatchEmbed {
-            proj: nn::conv2d(
-                path / "proj",
-                3,
-                config.embed_dim,
-                config.patch_size,
-                stride,
-            ),
+            proj: nn::conv2d(path / "proj", 3, config.embed_dim, config.patch_size, stride),
             norm: layer_norm(path / "norm", config.embed_dim),
         }
     }
 
     /// `[batch, 3, side, side]` to `[batch, patches, embed_dim]`.
     pub fn forward(&self, images: &Tensor) -> Tensor {
-        self.norm
-            .forward(&self.proj.forward(images).flatten(2, 3).transpose(1, 2))
+        self.norm.forward(&self.proj.forward(images).flatten(2, 3).transpose(1, 2))
     }
 }
 
@@ -105,13 +87,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    fn new(
-        path: &Path,
-        config: &SwinConfig,
-        index: usize,
-        patches: i64,
-        drop_path: &[f64],
-    ) -> Self {
+    fn new(path: &Path, config: &SwinConfig, index: usize, patches: i64, drop_path: &[f64]) -> Self {
         let resolution = patches >> index;
         let dim = config.stage_dim(index);
         let blocks = path / "blocks";
@@ -119,9 +95,7 @@ impl Stage {
             blocks: drop_path
                 .iter()
                 .enumerate()
-                .map(|(i, &rate)| {
-                    SwinBlock::new(&(&blocks / i), config, index, resolution, i % 2 == 1, rate)
-                })
+                .map(|(i, &rate)| SwinBlock::new(&(&blocks / i), config, index, resolution, i % 2 == 1, rate))
                 .collect(),
             downsample: (index + 1 < config.depths.len())
                 .then(|| PatchMerging::new(&(path / "downsample"), dim, resolution)),
@@ -176,13 +150,7 @@ fn drop_path_rates(depths: &[i64], largest: f64) -> Vec<Vec<f64>> {
     let mut block = 0..;
     depths
         .iter()
-        .map(|&depth| {
-            block
-                .by_ref()
-                .take(depth as usize)
-                .map(|i| largest * f64::from(i) / last)
-                .collect()
-        })
+        .map(|&depth| block.by_ref().take(depth as usize).map(|i| largest * f64::from(i) / last).collect())
         .collect()
 }
 
@@ -192,10 +160,7 @@ mod tests {
 
     #[test]
     fn drop_path_rises_to_its_largest_rate() {
-        assert_eq!(
-            drop_path_rates(&[2, 3], 0.4),
-            [vec![0.0, 0.1], vec![0.2, 0.30000000000000004, 0.4]]
-        );
+        assert_eq!(drop_path_rates(&[2, 3], 0.4), [vec![0.0, 0.1], vec![0.2, 0.30000000000000004, 0.4]]);
         assert_eq!(drop_path_rates(&[1], 0.4), [vec![0.0]]);
     }
 }

@@ -3,7 +3,7 @@
 use super::Prepare;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trainer::captioner::PreparedImage;
 use trainer::image::{DecodedImage, ImageError, Limits};
 
@@ -16,7 +16,7 @@ pub struct Intake {
 }
 
 /// A photo that passed every check.
-pub struct Photo<T> {
+pub struct Photo {
     /// The model's input.
     pub prepared: PreparedImage,
     /// In pixels, upright.
@@ -25,8 +25,15 @@ pub struct Photo<T> {
     pub height: u32,
     /// Time for decoding and preparing, in milliseconds.
     pub decode_ms: f64,
-    /// What the caller made of the pixels.
-    pub made: T,
+    /// For whoever needs the pixels too; to be dropped soon.
+    pub pixels: HeldPixels,
+}
+
+/// A decoded picture, which counts among those in memory until it is dropped.
+pub struct HeldPixels {
+    /// The picture and its format.
+    pub decoded: DecodedImage,
+    _slot: OwnedSemaphorePermit,
 }
 
 /// Why a photo was not taken in.
@@ -46,36 +53,28 @@ impl Intake {
         Intake { limits, slots: Arc::new(Semaphore::new(max_concurrent_decodes)) }
     }
 
-    /// Checks, decodes and prepares a photo; `make` may derive more from the pixels while they are there.
+    /// Checks, decodes and prepares a photo.
     ///
     /// # Errors
     /// [`IntakeError::Image`] says what is wrong with the picture.
-    pub async fn read<B, T>(
-        &self,
-        bytes: B,
-        prepare: Prepare,
-        make: impl FnOnce(&[u8], &DecodedImage) -> Result<T, ImageError> + Send + 'static,
-    ) -> Result<Photo<T>, IntakeError>
+    pub async fn read<B>(&self, bytes: B, prepare: Prepare) -> Result<Photo, IntakeError>
     where
         B: AsRef<[u8]> + Send + 'static,
-        T: Send + 'static,
     {
         let slot = Arc::clone(&self.slots).acquire_owned().await;
         let slot = slot.map_err(|closed| IntakeError::Died(closed.to_string()))?;
         let limits = self.limits;
+        // The slot goes along, so that it is held even when whoever asked is gone before the decoding ends.
         let decoding = tokio::task::spawn_blocking(move || {
-            // Held to the end of the decoding, even when whoever asked is gone by then.
-            let _slot = slot;
             let started = Instant::now();
             let decoded = trainer::image::decode(bytes.as_ref(), &limits)?;
             let prepared = prepare(&decoded.pixels)?;
-            let decode_ms = started.elapsed().as_secs_f64() * 1e3;
             Ok(Photo {
                 prepared,
                 width: decoded.pixels.width(),
                 height: decoded.pixels.height(),
-                decode_ms,
-                made: make(bytes.as_ref(), &decoded)?,
+                decode_ms: started.elapsed().as_secs_f64() * 1e3,
+                pixels: HeldPixels { decoded, _slot: slot },
             })
         });
         decoding.await.unwrap_or_else(|died| Err(IntakeError::Died(died.to_string())))

@@ -8,7 +8,7 @@ mod intake;
 mod model;
 mod worker;
 
-pub use intake::{Intake, IntakeError, Photo};
+pub use intake::{HeldPixels, Intake, IntakeError, Photo};
 pub use model::{Model, Prepare};
 
 use std::sync::Arc;

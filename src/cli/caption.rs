@@ -1,6 +1,6 @@
 //! `expansionnet caption`: captions on the command line, by the same intake and worker as the server's.
 
-use crate::captioning::{CaptionService, Intake, Loaded};
+use crate::captioning::{CaptionService, Intake, Loaded, Photo};
 use crate::config::Config;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -184,10 +184,11 @@ async fn caption_one(
         bail!("this is a folder: name the photos in it, e.g. {}/*.jpg", path.display());
     }
     let bytes = tokio::fs::read(path).await?;
-    let photo = intake.read(bytes, Arc::clone(&loaded.prepare), |_, _| Ok(())).await?;
-    let captioned = service.caption(photo.prepared, search).await?;
+    // The pixels are dropped at once: only the model's input waits in the queue.
+    let Photo { prepared, decode_ms, .. } = intake.read(bytes, Arc::clone(&loaded.prepare)).await?;
+    let captioned = service.caption(prepared, search).await?;
     let timings = LineTimings {
-        decode: photo.decode_ms,
+        decode: decode_ms,
         queue: captioned.queue_ms,
         encode: captioned.encode_ms,
         search: captioned.search_ms,

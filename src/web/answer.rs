@@ -3,8 +3,8 @@
 use super::AppState;
 use super::options::{CheckedOptions, RequestedOptions};
 use super::problem::Problem;
-use crate::captioning::Captioned;
-use crate::store::{Candidate, NewCaption, NewImage, SearchKey, StoreError, StoredCaption, Timings, clean_copy};
+use crate::captioning::{Captioned, HeldPixels, Photo};
+use crate::store::{Candidate, NewCaption, NewImage, SearchKey, StoredCaption, Timings, clean_copy};
 use axum::body::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -82,24 +82,15 @@ pub(super) async fn answer(state: &AppState, photo: Bytes, options: RequestedOpt
     if let Some(stored) = state.store.find_caption(&sha256, &key).await? {
         return Ok(Answer::new(stored, true).with_candidates(options.candidates));
     }
-    let side = state.config.storage.thumbnail_side;
-    let make_copy = move |bytes: &[u8], decoded: &_| clean_copy(bytes, decoded, side);
-    let taken_in = state.intake.read(photo, Arc::clone(&loaded.prepare), make_copy).await?;
-    let image = NewImage {
-        sha256,
-        media_type: taken_in.made.media_type,
-        width: taken_in.width,
-        height: taken_in.height,
-        bytes: taken_in.made.bytes.len() as u64,
-    };
-    // The files are written while the photo waits for the model.
-    let (kept, captioned) = tokio::join!(
-        keep_files(state, &image.sha256, taken_in.made),
-        state.captions.caption(taken_in.prepared, options.search),
-    );
+    let Photo { prepared, width, height, decode_ms, pixels } =
+        state.intake.read(photo.clone(), Arc::clone(&loaded.prepare)).await?;
+    // The copy is made and written while the photo waits for the model.
+    let (kept, captioned) =
+        tokio::join!(keep_copy(state, &sha256, photo, pixels), state.captions.caption(prepared, options.search),);
     let captioned = captioned?;
-    kept?;
-    let caption = new_caption(&loaded.info, key, captioned, taken_in.decode_ms);
+    let Kept { media_type, bytes } = kept?;
+    let image = NewImage { sha256, media_type, width, height, bytes };
+    let caption = new_caption(&loaded.info, key, captioned, decode_ms);
     let stored = state.store.add_caption(&image, &caption).await?;
     Ok(Answer::new(stored, false).with_candidates(options.candidates))
 }
@@ -122,11 +113,23 @@ fn search_key(model: &ModelInfo, options: &CheckedOptions) -> SearchKey {
     }
 }
 
-async fn keep_files(state: &AppState, sha256: &str, copy: crate::store::CleanCopy) -> Result<(), StoreError> {
-    if state.store.has_image(sha256).await? {
-        return Ok(());
+/// What the photo's row says of its stored copy.
+struct Kept {
+    media_type: &'static str,
+    bytes: u64,
+}
+
+/// Makes the copy without metadata and, unless the photo is known already, writes its files.
+async fn keep_copy(state: &AppState, sha256: &str, photo: Bytes, pixels: HeldPixels) -> Result<Kept, Problem> {
+    let side = state.config.storage.thumbnail_side;
+    let copying = tokio::task::spawn_blocking(move || clean_copy(&photo, &pixels.decoded, side));
+    let copy = copying.await.map_err(|died| Problem::internal(&died))?;
+    let copy = copy.map_err(|error| Problem::from(&error))?;
+    let kept = Kept { media_type: copy.media_type, bytes: copy.bytes.len() as u64 };
+    if !state.store.has_image(sha256).await? {
+        state.store.keep_files(sha256, copy).await?;
     }
-    state.store.keep_files(sha256, copy).await
+    Ok(kept)
 }
 
 fn new_caption(model: &ModelInfo, key: SearchKey, captioned: Captioned, decode_ms: f64) -> NewCaption {

@@ -25,7 +25,13 @@ pub fn app(state: AppState) -> Router {
     // The first layer is the outermost: a request passes them from top to bottom, its response back up.
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn(request_id::assign))
-        .layer(TraceLayer::new_for_http().make_span_with(span).on_response(DefaultOnResponse::new().level(Level::INFO)))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_response(DefaultOnResponse::new().level(Level::INFO))
+                // Causes are logged where they arise; a probe of a server that is still loading is no error.
+                .on_failure(()),
+        )
         .layer(set_header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(set_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set_header(header::REFERRER_POLICY, "same-origin"))

@@ -17,7 +17,7 @@ mod layer;
 
 use super::step::StepDecoder;
 use crate::model::Decoder;
-use crate::model::layers::CrossMemory;
+use crate::model::layers::{CrossMemory, project};
 use ancestry::Ancestry;
 use layer::{IncrementalLayer, Joined, LayerCache};
 use tch::nn::Module;
@@ -82,9 +82,9 @@ impl StepDecoder for IncrementalDecoder<'_> {
             y = layer.step(&y, cache, memory, &state.ancestry)?;
             outputs.push(y.shallow_clone());
         }
-        let reduced = self.decoder.dec_reduce_group.forward(&Tensor::f_cat(&outputs, -1)?);
+        let reduced = project(&self.decoder.dec_reduce_group, &Tensor::f_cat(&outputs, -1)?);
         let y = self.decoder.dec_reduce_norm.forward(&(y + reduced));
-        let scores = self.decoder.vocab_linear.forward(&y.flatten(0, 1));
+        let scores = project(&self.decoder.vocab_linear, &y.flatten(0, 1));
         scores.f_log_softmax(-1, None)
     }
 

@@ -2,7 +2,7 @@
 
 use super::ancestry::Ancestry;
 use crate::model::decoder::DecoderLayer;
-use crate::model::layers::{CrossMemory, normalize_rows};
+use crate::model::layers::{CrossMemory, normalize_rows, project_by};
 use tch::nn::{Linear, Module};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -77,7 +77,7 @@ impl IncrementalLayer<'_> {
     /// Dynamic expansion at the newest position: `[images, rows, d]` to the same shape.
     fn expand(&self, x: &Tensor, cache: &mut LayerCache, ancestry: &Ancestry) -> Result<Tensor, TchError> {
         let block = &self.layer.dyn_exp;
-        let parts = x.f_linear(&self.joined.weight, Some(&self.joined.bias))?.f_chunk(5, -1)?;
+        let parts = project_by(&self.joined.weight, Some(&self.joined.bias), x).f_chunk(5, -1)?;
         let [cond, key, class_a, class_b, selector] = parts.as_slice() else {
             return Err(TchError::Shape("the joined projection must have five parts".into()));
         };

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -80,7 +81,29 @@ fn print_report(options: &ImportOptions, report: &ImportReport) {
         report.config.backbone.name()
     );
     println!("largest rounding of a weight: {:.1e}", report.largest_rounding);
-    if !report.unused.is_empty() {
-        println!("left out, as the model computes or does not need them: {}", report.unused.join(", "));
+    for (kind, count) in by_last_word(&report.unused) {
+        println!("left out, as the model computes or does not need it: {kind} ({count})");
+    }
+}
+
+/// Names by what they end in, which is what they are, with how many there are of each.
+fn by_last_word(names: &[String]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for name in names {
+        let last = name.rsplit('.').next().unwrap_or(name);
+        let kind = if ["weight", "bias"].contains(&last) { name } else { last };
+        *counts.entry(kind).or_default() += 1;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_tensors_of_a_kind_are_one_line() {
+        let names = ["a.0.attn_mask", "a.1.attn_mask", "head.weight"].map(String::from);
+        assert_eq!(by_last_word(&names).into_iter().collect::<Vec<_>>(), [("attn_mask", 2), ("head.weight", 1)]);
     }
 }

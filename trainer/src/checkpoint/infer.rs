@@ -178,3 +178,47 @@ fn contradiction<T: Serialize>(field: &'static str, given: &T, found: &T) -> Inf
     let text = |value: &T| serde_json::to_string(value).unwrap_or_default();
     InferError::Contradiction { field, given: text(given), found: text(found) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, Tensor};
+
+    /// The telling tensors of the published `rf_model.pth`, by shape alone: no memory behind them.
+    fn published() -> NamedTensors {
+        let mut shapes = vec![
+            ("input_linear.weight".to_owned(), vec![512, 1536]),
+            ("encoders.2.stc_exp.query_exp_vectors.weight".to_owned(), vec![992, 512]),
+            ("encoders.0.stc_exp.query_exp_vectors.weight".to_owned(), vec![992, 512]),
+            ("encoders.0.ff.linear_1.weight".to_owned(), vec![2048, 512]),
+            ("decoders.2.norm_1.weight".to_owned(), vec![512]),
+            ("decoders.0.dyn_exp.query_exp_vectors.weight".to_owned(), vec![16, 512]),
+            ("pos_encoder.weight".to_owned(), vec![74, 512]),
+            ("vocab_linear.weight".to_owned(), vec![10_000, 512]),
+            ("swin_transf.patch_embed.proj.weight".to_owned(), vec![192, 3, 4, 4]),
+            ("swin_transf.layers.0.blocks.0.mlp.fc1.weight".to_owned(), vec![768, 192]),
+            ("swin_transf.layers.0.blocks.1.attn_mask".to_owned(), vec![64, 144, 144]),
+        ];
+        for (stage, (depth, heads)) in [(2, 6), (2, 12), (18, 24), (2, 48)].into_iter().enumerate() {
+            for block in [0, depth - 1] {
+                let name = format!("swin_transf.layers.{stage}.blocks.{block}.attn.relative_position_bias_table");
+                shapes.push((name, vec![529, heads]));
+            }
+        }
+        let zero = Tensor::zeros([1], (Kind::Float, Device::Cpu));
+        shapes.into_iter().map(|(name, shape)| (name, zero.expand(shape.as_slice(), false))).collect()
+    }
+
+    #[test]
+    fn the_published_checkpoint_needs_no_configuration() {
+        let config = infer_config(&published(), ConfigFile::default()).expect("everything is known");
+        assert_eq!(config, ModelConfig::expansionnet_v2_large());
+    }
+
+    #[test]
+    fn another_file_is_no_model() {
+        let zero = Tensor::zeros([1], (Kind::Float, Device::Cpu));
+        let error = infer_config(&NamedTensors::from([("weight".into(), zero)]), ConfigFile::default()).unwrap_err();
+        assert!(error.to_string().contains("no tensor `input_linear.weight`"), "{error}");
+    }
+}

@@ -1,5 +1,5 @@
 //! The real server over real HTTP with the bundled model: upload to caption, photos a second, memory.
-//! `cargo xtask bench -- serving`
+//! `cargo xtask bench serving`
 
 use futures_util::StreamExt;
 use image::codecs::jpeg::JpegEncoder;

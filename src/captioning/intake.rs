@@ -1,6 +1,6 @@
 //! From uploaded bytes to a checked picture, ready for the model; a bounded number at a time.
 
-use super::Prepare;
+use super::{Prepare, milliseconds};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -73,7 +73,7 @@ impl Intake {
                 prepared,
                 width: decoded.pixels.width(),
                 height: decoded.pixels.height(),
-                decode_ms: started.elapsed().as_secs_f64() * 1e3,
+                decode_ms: milliseconds(started.elapsed()),
                 pixels: HeldPixels { decoded, _slot: slot },
             })
         });

@@ -221,6 +221,11 @@ impl Drop for Inner {
     }
 }
 
+/// Milliseconds with one decimal, which is what a clock on a busy machine is good for.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e4).round() / 10.0
+}
+
 const THREAD_ENDED: &str = "the model's thread ended unexpectedly";
 
 /// Says that the thread is gone, however it goes.

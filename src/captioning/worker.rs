@@ -1,7 +1,7 @@
 //! The thread that owns the model: takes what waits, captions it as one batch, answers each request.
 
 use super::batch::{self, Batch, Waiting};
-use super::{CaptionError, Captioned, Model, Pace};
+use super::{CaptionError, Captioned, Model, Pace, milliseconds};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::time::Instant;
@@ -134,8 +134,4 @@ fn first(finished: Vec<Finished>) -> Result<Finished, InferenceError> {
 /// Sends an outcome; whoever asked may be gone, which is fine.
 fn answer(reply: oneshot::Sender<Result<Captioned, CaptionError>>, outcome: Result<Captioned, CaptionError>) {
     reply.send(outcome).ok();
-}
-
-fn milliseconds(duration: std::time::Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

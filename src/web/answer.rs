@@ -22,7 +22,7 @@ pub(super) struct Answer {
     pub candidates: Vec<Candidate>,
     pub model: AnswerModel,
     pub image: AnswerImage,
-    /// Milliseconds, one decimal; of a stored answer, those of its making.
+    /// In milliseconds; of a stored answer, those of its making.
     pub timings_ms: Timings,
     /// True when it was answered from the store.
     pub cached: bool,
@@ -140,15 +140,10 @@ fn new_caption(model: &ModelInfo, key: SearchKey, captioned: Captioned, decode_m
         key,
         candidates: candidates.collect(),
         timings: Timings {
-            decode: tenths(decode_ms),
-            queue: tenths(captioned.queue_ms),
-            encode: tenths(captioned.encode_ms),
-            search: tenths(captioned.search_ms),
+            decode: decode_ms,
+            queue: captioned.queue_ms,
+            encode: captioned.encode_ms,
+            search: captioned.search_ms,
         },
     }
-}
-
-/// One decimal is what a clock on a busy machine is good for.
-fn tenths(milliseconds: f64) -> f64 {
-    (milliseconds * 10.0).round() / 10.0
 }

@@ -1,4 +1,4 @@
-//! Beam search of the paper's body with the cache and without: `cargo xtask bench -- decoding`.
+//! Beam search of the paper's body with the cache and without: `cargo xtask bench decoding`.
 
 #[path = "../tests/support/recompute.rs"]
 mod recompute;

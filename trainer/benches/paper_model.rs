@@ -1,4 +1,4 @@
-//! The paper's Swin-L at 384 pixels, random weights, float32 and bfloat16: `cargo xtask bench -- paper_model`.
+//! The paper's Swin-L at 384 pixels, random weights, float32 and bfloat16: `cargo xtask bench paper_model`.
 
 mod support;
 

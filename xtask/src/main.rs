@@ -53,11 +53,10 @@ enum Task {
     Test,
     /// Set up, then run the benchmarks
     ///
-    /// Example: cargo xtask bench -- beam_search
+    /// Example: cargo xtask bench serving
     Bench {
-        /// Arguments of the benchmarks, such as a filter on their names, after `--`
-        #[arg(last = true)]
-        arguments: Vec<String>,
+        /// Benchmarks to run: serving, decoding, paper_model [default: all]
+        names: Vec<String>,
     },
 }
 
@@ -93,12 +92,13 @@ fn run(task: Task) -> Result<ExitCode> {
                 ],
             )
         }
-        Task::Bench { arguments } => {
+        Task::Bench { names } => {
             libtorch::set_up(&root)?;
             // The dev profile is the optimised one that serving and tests share: see the
             // workspace's Cargo.toml.
-            let program = ["bench", "--profile", "dev", "--workspace", "--"];
-            Err(cargo::replace_this_process(cargo::command(&root).args(program).args(arguments)))
+            let program = ["bench", "--profile", "dev", "--package", "expansionnet", "--package", "trainer"];
+            let chosen = names.iter().flat_map(|name| ["--bench", name]);
+            Err(cargo::replace_this_process(cargo::command(&root).args(program).args(chosen)))
         }
     }
 }

@@ -3,14 +3,18 @@
 //! The committed `config.toml` is the default, so that what one reads there is what one gets.
 
 mod report;
+mod sections;
+
+pub use sections::{
+    Access, AccessConfig, CaptioningConfig, ClientAddress, FetchConfig, ImageConfig, LimitsConfig, LogConfig,
+    LogFormat, ModelConfig, ServerConfig, StorageConfig,
+};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use trainer::captioner::LoadOptions;
-use trainer::device::{DeviceChoice, PrecisionChoice};
 use trainer::image::Limits;
 
 /// The defaults, with a comment for every setting.
@@ -35,78 +39,14 @@ pub struct Config {
     pub captioning: CaptioningConfig,
     /// Bounds on one photo.
     pub image: ImageConfig,
-}
-
-/// Section `[server]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServerConfig {
-    /// `host:port`.
-    pub address: String,
-    /// Bytes of one photo.
-    pub max_upload_bytes: usize,
-    /// Photos in one request.
-    pub max_images_per_request: usize,
-    /// Uploads at the same time.
-    pub max_concurrent_uploads: usize,
-    /// Seconds for sending one request.
-    pub upload_timeout_seconds: u64,
-    /// Seconds for finishing after a signal.
-    pub shutdown_timeout_seconds: u64,
-}
-
-/// Section `[storage]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StorageConfig {
-    /// Folder of the database and the photos.
-    pub directory: PathBuf,
-    /// Pixels of a thumbnail's longer side.
-    pub thumbnail_side: u32,
-}
-
-/// Section `[model]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelConfig {
-    /// The model folder.
-    pub path: PathBuf,
-    /// CPU or CUDA.
-    pub device: DeviceChoice,
-    /// Number format.
-    pub precision: PrecisionChoice,
-    /// CPU threads; 0: one a core.
-    pub threads: usize,
-}
-
-/// Section `[captioning]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CaptioningConfig {
-    /// Photos that may wait.
-    pub queue_capacity: usize,
-    /// Photos captioned at once.
-    pub max_batch_size: usize,
-    /// Seconds a photo may wait.
-    pub request_timeout_seconds: u64,
-    /// Beams unless the request says.
-    pub beam_size: usize,
-    /// The most beams.
-    pub max_beam_size: usize,
-    /// Captions in an answer unless the request says.
-    pub candidates: usize,
-}
-
-/// Section `[image]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImageConfig {
-    /// Width times height.
-    pub max_pixels: u64,
-    /// Bytes for decoding.
-    pub max_memory_bytes: u64,
-    /// Photos decoded at the same time.
-    pub max_concurrent_decodes: usize,
+    /// Who may do what.
+    pub access: AccessConfig,
+    /// How much one client may ask for.
+    pub limits: LimitsConfig,
+    /// Photos named by their address.
+    pub fetch: FetchConfig,
+    /// The log.
+    pub log: LogConfig,
 }
 
 /// What is wrong with the settings.
@@ -170,6 +110,9 @@ impl Config {
             ("server.max_images_per_request", server.max_images_per_request > 0, ONE_OR_MORE),
             ("server.max_concurrent_uploads", permits.contains(&server.max_concurrent_uploads), NOT_ABSURD),
             ("server.upload_timeout_seconds", server.upload_timeout_seconds > 0, ONE_OR_MORE),
+            ("server.header_timeout_seconds", server.header_timeout_seconds > 0, ONE_OR_MORE),
+            ("server.cors_origins", server.cors_origins.iter().all(|origin| is_origin(origin)), ORIGINS),
+            ("storage.undo_minutes", self.storage.undo_minutes > 0, ONE_OR_MORE),
             ("storage.thumbnail_side", thumbnail_side.contains(&self.storage.thumbnail_side), "from 16 to 4096"),
             ("captioning.queue_capacity", permits.contains(&captioning.queue_capacity), NOT_ABSURD),
             ("captioning.max_batch_size", captioning.max_batch_size > 0, ONE_OR_MORE),
@@ -183,6 +126,9 @@ impl Config {
             ),
             ("image.max_pixels", image.max_pixels > 0, ONE_OR_MORE),
             ("image.max_memory_bytes", image.max_memory_bytes > 0, ONE_OR_MORE),
+            ("access.session_hours", self.access.session_hours > 0, ONE_OR_MORE),
+            ("limits.sign_in_attempts_per_minute", self.limits.sign_in_attempts_per_minute > 0, ONE_OR_MORE),
+            ("fetch.timeout_seconds", self.fetch.timeout_seconds > 0, ONE_OR_MORE),
             ("image.max_concurrent_decodes", permits.contains(&image.max_concurrent_decodes), NOT_ABSURD),
         ]
         .into_iter()
@@ -208,20 +154,13 @@ impl Config {
     }
 }
 
-impl ServerConfig {
-    /// Time for sending one request.
-    pub fn upload_timeout(&self) -> Duration {
-        Duration::from_secs(self.upload_timeout_seconds)
-    }
-
-    /// The largest request body: photos may come as base64, which is a third longer, and a multipart body
-    /// has headers between its parts.
-    pub fn max_body_bytes(&self) -> usize {
-        const HEADERS: usize = 64 * 1024;
-        (self.max_upload_bytes / 3).saturating_add(1).saturating_mul(4).saturating_add(HEADERS)
-    }
+/// `*`, or scheme and host (and port) without a path, as browsers send it.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ', ',']))
 }
 
+const ORIGINS: &str = "\"*\" or origins like https://app.example, without a path";
 const ONE_OR_MORE: &str = "1 or more";
 const NOT_ABSURD: &str = "a whole number from 1 on, and not absurdly large";
 

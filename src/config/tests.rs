@@ -3,6 +3,7 @@
 
 use super::*;
 use tempfile::NamedTempFile;
+use trainer::device::{DeviceChoice, PrecisionChoice};
 
 /// Loads a file with this text; gives the settings or the message, and the file's path.
 fn load(text: &str) -> (Result<Config, String>, String) {

@@ -148,11 +148,12 @@ impl Store {
     pub async fn add_caption(&self, image: &NewImage, caption: &NewCaption) -> Result<StoredCaption, StoreError> {
         let mut transaction = self.database.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::query(
-            "INSERT INTO images (id, sha256, media_type, width, height, bytes) \
-             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
+            "INSERT INTO images (id, sha256, file_name, media_type, width, height, bytes) \
+             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
         )
         .bind(new_id())
         .bind(&image.sha256)
+        .bind(&image.file_name)
         .bind(image.media_type)
         .bind(image.width)
         .bind(image.height)

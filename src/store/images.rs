@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub struct NewImage {
     /// Of the bytes as uploaded, hexadecimal.
     pub sha256: String,
+    /// The name it was uploaded under.
+    pub file_name: Option<String>,
     /// Media type of the stored copy.
     pub media_type: &'static str,
     /// In pixels, upright.

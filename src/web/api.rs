@@ -1,8 +1,9 @@
 //! The JSON API.
 
 use super::AppState;
-use super::answer::{Answer, answer};
+use super::answer::Answer;
 use super::assets::matches_tag;
+use super::captioning::caption_photo;
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::upload::{self, Upload};
@@ -29,10 +30,10 @@ pub(super) async fn caption(
     let _place = upload_place(&state)?;
     let Upload { mut photos, options } = upload::receive(request, &state.config.server).await?;
     if photos.len() == 1 {
-        let answer = answer(&state, photos.remove(0), options).await?;
+        let answer = caption_photo(&state, photos.remove(0), options).await?;
         return Ok(Json(answer).into_response());
     }
-    let answers = photos.into_iter().map(|photo| answer(&state, photo, options));
+    let answers = photos.into_iter().map(|photo| caption_photo(&state, photo, options));
     // As many at a time as the model takes at once: a request with many photos does not fill the queue.
     let answers = futures_util::stream::iter(answers);
     let answers = answers.buffered(state.config.captioning.max_batch_size);

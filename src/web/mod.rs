@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod assets;
+mod captioning;
 mod health;
 mod options;
 mod pages;

@@ -1,8 +1,8 @@
 //! Pages for people.
 
-use super::answer::answer;
 use super::api::upload_place;
 use super::assets::VERSION;
+use super::captioning::caption_photo;
 use super::problem::Problem;
 use super::{AppState, upload};
 use crate::captioning::Status;
@@ -93,7 +93,7 @@ pub(super) async fn upload(State(state): State<AppState>, request: Request) -> R
     let _place = upload_place(&state)?;
     let upload = upload::receive(request, &state.config.server).await?;
     for photo in upload.photos {
-        answer(&state, photo, upload.options).await?;
+        caption_photo(&state, photo, upload.options).await?;
     }
     Ok(Redirect::to("/"))
 }

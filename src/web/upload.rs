@@ -18,9 +18,23 @@ use std::error::Error;
 #[derive(Debug)]
 pub(super) struct Upload {
     /// At least one.
-    pub photos: Vec<Bytes>,
+    pub photos: Vec<UploadedPhoto>,
     /// For all of them.
     pub options: RequestedOptions,
+}
+
+/// One file.
+#[derive(Clone, Debug)]
+pub(super) struct UploadedPhoto {
+    pub bytes: Bytes,
+    /// As the client calls it, without folders.
+    pub file_name: Option<String>,
+}
+
+impl UploadedPhoto {
+    fn unnamed(bytes: Bytes) -> UploadedPhoto {
+        UploadedPhoto { bytes, file_name: None }
+    }
 }
 
 /// Receives a whole upload in bounded time. Options in the query string hold unless the body has its own.
@@ -90,15 +104,25 @@ async fn read_form(request: Request, mut options: RequestedOptions, limits: &Ser
 }
 
 /// The content of a file input; `None` for an input where nothing was chosen, which browsers send too.
-async fn chosen_photo(field: Field<'_>) -> Result<Option<Bytes>, Problem> {
+async fn chosen_photo(field: Field<'_>) -> Result<Option<UploadedPhoto>, Problem> {
     let unnamed = field.file_name().is_some_and(str::is_empty);
+    let file_name = field.file_name().and_then(base_name);
     let bytes = field.bytes().await.map_err(broken_form)?;
-    Ok((!(unnamed && bytes.is_empty())).then_some(bytes))
+    Ok((!(unnamed && bytes.is_empty())).then_some(UploadedPhoto { bytes, file_name }))
+}
+
+/// The last part of a client's path, without control characters and of bounded length.
+fn base_name(path: &str) -> Option<String> {
+    const MAX_CHARACTERS: usize = 200;
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_CHARACTERS).collect();
+    let name = name.trim();
+    (!matches!(name, "" | "." | "..")).then(|| name.to_owned())
 }
 
 async fn read_raw(request: Request, options: RequestedOptions) -> Result<Upload, Problem> {
     let body = whole_body(request).await?;
-    Ok(Upload { photos: vec![body], options })
+    Ok(Upload { photos: vec![UploadedPhoto::unnamed(body)], options })
 }
 
 /// A JSON body.
@@ -121,7 +145,7 @@ fn read_json(body: &[u8], query: RequestedOptions) -> Result<Upload, Problem> {
         }
     })?;
     Ok(Upload {
-        photos: vec![decode_base64(&upload.image)?],
+        photos: vec![UploadedPhoto::unnamed(decode_base64(&upload.image)?)],
         options: RequestedOptions {
             beam_size: upload.beam_size.or(query.beam_size),
             max_length: upload.max_length.or(query.max_length),
@@ -188,6 +212,14 @@ mod tests {
         for image in ["aGk=", "aGk", "aG\nk=\n", "data:image/png;base64,aGk=", "data:;base64,aGk"] {
             assert_eq!(decoded(image), Ok(b"hi".to_vec()), "{image}");
         }
+    }
+
+    #[test]
+    fn file_names_lose_folders_and_control_characters() {
+        assert_eq!(base_name("C:\\photos\\dog.jpg").as_deref(), Some("dog.jpg"));
+        assert_eq!(base_name("../../etc/a\r\n.png").as_deref(), Some("a.png"));
+        assert_eq!(base_name("folder/.."), None);
+        assert_eq!(base_name("x".repeat(500).as_str()).map(|name| name.len()), Some(200));
     }
 
     #[test]

@@ -10,7 +10,14 @@ async fn store() -> (Store, TempDir) {
 }
 
 fn image(sha256: &str) -> NewImage {
-    NewImage { sha256: sha256.to_owned(), media_type: "image/jpeg", width: 40, height: 30, bytes: 1000 }
+    NewImage {
+        sha256: sha256.to_owned(),
+        file_name: None,
+        media_type: "image/jpeg",
+        width: 40,
+        height: 30,
+        bytes: 1000,
+    }
 }
 
 fn key(beam_size: usize) -> SearchKey {

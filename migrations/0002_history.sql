@@ -1,0 +1,70 @@
+-- History: names of photos, captions edited by hand, deletion that can be undone, full-text search.
+
+-- The newest name that the photo was uploaded under; exported captions are named after it.
+ALTER TABLE images ADD COLUMN file_name TEXT;
+
+-- The table is made anew: the search index needs row numbers that stay, also through VACUUM.
+CREATE TABLE captions_with_history (
+    number         INTEGER NOT NULL PRIMARY KEY,
+    id             TEXT    NOT NULL UNIQUE,               -- UUID version 7: sorts by age
+    image_id       TEXT    NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    model_id       TEXT    NOT NULL,
+    model_revision TEXT    NOT NULL,
+    precision      TEXT    NOT NULL,                      -- number format: it can turn ties
+    beam_size      INTEGER NOT NULL,
+    max_length     INTEGER NOT NULL,
+    caption        TEXT    NOT NULL,                      -- the model's best
+    score          REAL    NOT NULL,                      -- mean log-probability per token
+    candidates     TEXT    NOT NULL CHECK (json_valid(candidates)), -- every beam: [{caption, score}], best first
+    decode_ms      REAL    NOT NULL,
+    queue_ms       REAL    NOT NULL,
+    encode_ms      REAL    NOT NULL,
+    search_ms      REAL    NOT NULL,
+    created_at     TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
+    edited         TEXT,                                  -- what a person made of it; NULL: left as it is
+    edited_at      TEXT,
+    deleted_at     TEXT,                                  -- still there for a while, so that it can be undone
+    shown          TEXT    NOT NULL GENERATED ALWAYS AS (COALESCE(edited, caption)) VIRTUAL,
+    -- The same image, model and search give the same captions: answered from here the second time.
+    UNIQUE (image_id, model_revision, precision, beam_size, max_length)
+) STRICT;
+
+INSERT INTO captions_with_history (
+    id, image_id, model_id, model_revision, precision, beam_size, max_length,
+    caption, score, candidates, decode_ms, queue_ms, encode_ms, search_ms, created_at)
+SELECT id, image_id, model_id, model_revision, precision, beam_size, max_length,
+       caption, score, candidates, decode_ms, queue_ms, encode_ms, search_ms, created_at
+FROM captions ORDER BY id;
+
+DROP TABLE captions;
+ALTER TABLE captions_with_history RENAME TO captions;
+
+CREATE INDEX captions_deleted ON captions (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX captions_by_model ON captions (model_id, id);
+
+-- Words of captions and file names; rows carry captions.number.
+CREATE VIRTUAL TABLE captions_search USING fts5 (
+    shown, file_name, content = '', contentless_delete = 1, tokenize = 'porter unicode61 remove_diacritics 2'
+);
+
+INSERT INTO captions_search (rowid, shown, file_name)
+SELECT number, shown, file_name FROM captions JOIN images ON images.id = captions.image_id;
+
+CREATE TRIGGER captions_inserted AFTER INSERT ON captions BEGIN
+    INSERT INTO captions_search (rowid, shown, file_name)
+    SELECT new.number, COALESCE(new.edited, new.caption), file_name FROM images WHERE id = new.image_id;
+END;
+
+CREATE TRIGGER captions_edited AFTER UPDATE OF edited ON captions BEGIN
+    INSERT OR REPLACE INTO captions_search (rowid, shown, file_name)
+    SELECT new.number, COALESCE(new.edited, new.caption), file_name FROM images WHERE id = new.image_id;
+END;
+
+CREATE TRIGGER captions_removed AFTER DELETE ON captions BEGIN
+    DELETE FROM captions_search WHERE rowid = old.number;
+END;
+
+CREATE TRIGGER images_renamed AFTER UPDATE OF file_name ON images BEGIN
+    INSERT OR REPLACE INTO captions_search (rowid, shown, file_name)
+    SELECT number, shown, new.file_name FROM captions WHERE image_id = new.id;
+END;

@@ -8,5 +8,5 @@ pub mod tensors;
 
 pub use import::{ImportError, ImportOptions, ImportReport, import};
 pub use load::{Mismatch, load_named};
-pub use package::{Package, PackageError};
+pub use package::{Package, PackageError, inspect};
 pub use tensors::{CheckpointError, NamedTensors, read_tensors};

@@ -1,12 +1,14 @@
 //! The command line: one file a command.
 
+mod admin;
+mod backup;
 mod caption;
 mod completions;
 mod import;
 mod serve;
 
 use crate::captioning::QueueSettings;
-use crate::config::CaptioningConfig;
+use crate::config::{CaptioningConfig, LogFormat};
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer;
@@ -33,6 +35,8 @@ Examples:
   expansionnet serve --address 0.0.0.0:80         for the whole network
   expansionnet caption photo.jpg                  a caption, without a server
   expansionnet caption --json *.jpg > out.jsonl   many, for programs
+  expansionnet admin set-password                 for signing in at /sign-in
+  expansionnet backup backup.tar                  everything that is kept, while serving
   expansionnet completions bash > /etc/bash_completion.d/expansionnet";
 
 #[derive(Debug, Subcommand)]
@@ -40,6 +44,9 @@ enum Command {
     Serve(serve::Serve),
     Caption(caption::CaptionPhotos),
     Import(import::Import),
+    Admin(admin::Admin),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Completions(completions::Completions),
 }
 
@@ -53,19 +60,22 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Caption(caption) => caption.run(),
             Command::Import(import) => import.run(),
+            Command::Admin(admin) => admin.run(),
+            Command::Backup(backup) => backup.run(),
+            Command::Restore(restore) => restore.run(),
             Command::Completions(completions) => completions.run(),
         }
     }
 }
 
 /// Logs to standard error, by RUST_LOG or from this level on.
-fn start_logging(default: &str) {
+fn start_logging(default: &str, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Pretty => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
+    }
 }
 
 /// How the queue behaves, by the settings.

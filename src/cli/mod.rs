@@ -4,6 +4,7 @@ mod caption;
 mod completions;
 mod import;
 mod serve;
+mod vocabulary;
 
 use crate::captioning::QueueSettings;
 use crate::config::CaptioningConfig;
@@ -40,6 +41,7 @@ enum Command {
     Serve(serve::Serve),
     Caption(caption::CaptionPhotos),
     Import(import::Import),
+    Vocabulary(vocabulary::MakeVocabulary),
     Completions(completions::Completions),
 }
 
@@ -53,6 +55,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Caption(caption) => caption.run(),
             Command::Import(import) => import.run(),
+            Command::Vocabulary(vocabulary) => vocabulary.run(),
             Command::Completions(completions) => completions.run(),
         }
     }

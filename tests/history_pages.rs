@@ -196,3 +196,19 @@ async fn a_caption_is_offered_as_alt_text_and_markdown() {
         assert!(html.contains(&format!("data-copy=\"{copy}\"")), "{html}");
     }
 }
+
+#[tokio::test]
+async fn the_ticked_captions_are_exported_whatever_the_filter_of_the_page() {
+    let app = TestApp::new().await;
+    let ids = caption(&app, [20, 21, 22]).await;
+    let export = async |fields: &str| {
+        let form = "application/x-www-form-urlencoded";
+        let answered = app.post("/api/captions/export", form, fields.to_owned()).await;
+        assert_eq!(answered.status, StatusCode::OK, "{}", answered.text());
+        answered.text()
+    };
+    let table = export(&format!("query=picture&model=&from=&until=&format=csv&ids={}", ids[1])).await;
+    assert!(table.contains("photo-21.png") && !table.contains("photo-20.png"), "{table}");
+    let table = export("query=photo-22&model=&from=&until=&format=csv").await;
+    assert!(table.contains("photo-22.png") && !table.contains("photo-20.png"), "{table}");
+}

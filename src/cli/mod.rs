@@ -6,6 +6,7 @@ mod caption;
 mod completions;
 mod import;
 mod serve;
+mod vocabulary;
 
 use crate::captioning::QueueSettings;
 use crate::config::{CaptioningConfig, LogFormat};
@@ -47,6 +48,7 @@ enum Command {
     Admin(admin::Admin),
     Backup(backup::Backup),
     Restore(backup::Restore),
+    Vocabulary(vocabulary::MakeVocabulary),
     Completions(completions::Completions),
 }
 
@@ -63,6 +65,7 @@ impl Cli {
             Command::Admin(admin) => admin.run(),
             Command::Backup(backup) => backup.run(),
             Command::Restore(restore) => restore.run(),
+            Command::Vocabulary(vocabulary) => vocabulary.run(),
             Command::Completions(completions) => completions.run(),
         }
     }

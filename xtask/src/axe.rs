@@ -9,8 +9,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
-use crate::packages::download::Downloader;
-use crate::packages::{Wheel, index};
+use crate::packages::{self, Wheel};
 
 /// axe 4.12.1.
 const WHEEL: Wheel = Wheel {
@@ -35,13 +34,15 @@ pub fn set_up(root: &Path) -> Result<()> {
         return Ok(());
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let wheel = WHEEL.fetch(&Downloader::patient(), &index::configured()?, &folder);
-    let wheel = wheel.context("cannot get axe, which checks the pages' accessibility in the browser tests")?;
-    unpack(&wheel, &script)?;
-    if !is_whole(&script) {
-        bail!("{MEMBER} in {} is not the file it should be", wheel.display());
+    let fetched = packages::fetch_all(&[WHEEL], &folder);
+    for wheel in fetched.context("cannot get axe, which checks the pages' accessibility in the browser tests")? {
+        unpack(&wheel, &script)?;
+        if !is_whole(&script) {
+            bail!("{MEMBER} in {} is not the file it should be", wheel.display());
+        }
+        fs::remove_file(&wheel).with_context(|| format!("cannot remove {}", wheel.display()))?;
     }
-    fs::remove_file(&wheel).with_context(|| format!("cannot remove {}", wheel.display()))
+    Ok(())
 }
 
 fn is_whole(script: &Path) -> bool {

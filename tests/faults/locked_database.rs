@@ -1,6 +1,5 @@
 //! Another process holds the database's lock for five seconds.
 
-use super::server::Server;
 use super::{Answered, small_photo, start, storage};
 use anyhow::{Result, ensure};
 use sqlx::ConnectOptions;

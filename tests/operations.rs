@@ -198,3 +198,15 @@ async fn the_log_is_json_where_asked_and_the_server_stops_when_told() {
     assert!(status.success(), "{status}");
     server.wait_for_log("finishing what is in progress").expect("says so");
 }
+
+#[tokio::test]
+async fn the_threads_of_the_model_do_not_spin_for_long() -> anyhow::Result<()> {
+    let storage = tempfile::tempdir()?;
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_expansionnet"));
+    command.env_remove("GOMP_SPINCOUNT").env_remove("OMP_WAIT_POLICY");
+    let server = Server::start_as(command, storage.path(), &[]).await?;
+    let environment = std::fs::read(format!("/proc/{}/environ", server.process_id()))?;
+    let mut variables = environment.split(|&byte| byte == 0);
+    assert!(variables.any(|variable| variable == b"GOMP_SPINCOUNT=1000"), "set before libgomp was loaded");
+    Ok(())
+}

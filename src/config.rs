@@ -6,7 +6,7 @@ mod report;
 mod sections;
 
 pub use sections::{
-    Access, AccessConfig, CaptioningConfig, ClientAddress, FetchConfig, ImageConfig, LimitsConfig, LogConfig,
+    Access, AccessConfig, CaptioningConfig, ClientAddress, EvaluationConfig, FetchConfig, ImageConfig, LimitsConfig, LogConfig,
     LogFormat, ModelConfig, ServerConfig, StorageConfig,
 };
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Photos named by their address.
     pub fetch: FetchConfig,
+    /// Judging captions on the command line.
+    pub evaluation: EvaluationConfig,
     /// The log.
     pub log: LogConfig,
 }

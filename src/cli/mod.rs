@@ -4,17 +4,20 @@ mod admin;
 mod backup;
 mod caption;
 mod completions;
+mod evaluate;
 mod import;
 mod serve;
 mod vocabulary;
 
 use crate::captioning::QueueSettings;
 use crate::config::{CaptioningConfig, LogFormat};
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as ChoiceError;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
@@ -37,6 +40,7 @@ Examples:
   expansionnet caption photo.jpg                  a caption, without a server
   expansionnet caption --json *.jpg > out.jsonl   many, for programs
   expansionnet admin set-password                 for signing in at /sign-in
+  expansionnet evaluate --captions captions.json  the table of the papers, for any captions
   expansionnet backup backup.tar                  everything that is kept, while serving
   expansionnet completions bash > /etc/bash_completion.d/expansionnet";
 
@@ -49,6 +53,7 @@ enum Command {
     Backup(backup::Backup),
     Restore(backup::Restore),
     Vocabulary(vocabulary::MakeVocabulary),
+    Evaluate(Box<evaluate::Evaluate>),
     Completions(completions::Completions),
 }
 
@@ -66,6 +71,7 @@ impl Cli {
             Command::Backup(backup) => backup.run(),
             Command::Restore(restore) => restore.run(),
             Command::Vocabulary(vocabulary) => vocabulary.run(),
+            Command::Evaluate(evaluate) => evaluate.run(),
             Command::Completions(completions) => completions.run(),
         }
     }
@@ -88,6 +94,19 @@ fn queue_settings(captioning: &CaptioningConfig) -> QueueSettings {
         max_batch_size: captioning.max_batch_size,
         timeout: Duration::from_secs(captioning.request_timeout_seconds),
     }
+}
+
+/// Writes a file beside its place, then renames it, so that it is never half there.
+fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+        beside.write_all(bytes)?;
+        beside.as_file().sync_all()?;
+        beside.persist(path)?;
+        std::io::Result::Ok(())
+    };
+    write().with_context(|| format!("{} can't be written", path.display()))
 }
 
 /// Reads one of the choices of a setting, e.g. `cpu`; the error lists them.

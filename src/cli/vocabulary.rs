@@ -1,9 +1,8 @@
 //! `expansionnet vocabulary`: the words that a dataset's training captions teach.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use trainer::data::vocabulary_builder::MIN_OCCURRENCES;
 use trainer::data::{Dataset, build_vocabulary};
@@ -48,8 +47,7 @@ impl MakeVocabulary {
         }
         let dataset = Dataset::read(&self.dataset)?;
         let built = build_vocabulary(dataset.training_captions(), self.min_occurrences)?;
-        write_whole(&output, &built.vocabulary.to_json()?)
-            .with_context(|| format!("{} can't be written", output.display()))?;
+        super::write_whole(&output, &built.vocabulary.to_json()?)?;
         println!(
             "{}: {} words of {} that {} training images have",
             output.display(),
@@ -64,14 +62,4 @@ impl MakeVocabulary {
         );
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Writes a file beside its place, then renames it, so that it is never half there.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let beside = tempfile::NamedTempFile::new_in(folder)?;
-    fs::write(beside.path(), bytes)?;
-    beside.as_file().sync_all()?;
-    beside.persist(path)?;
-    Ok(())
 }

@@ -95,6 +95,14 @@ pub struct ImageConfig {
     pub max_concurrent_decodes: usize,
 }
 
+/// Section `[evaluation]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationConfig {
+    /// Folder of METEOR's and SPICE's programs.
+    pub jars: PathBuf,
+}
+
 /// Where a client's address is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

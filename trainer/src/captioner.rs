@@ -12,7 +12,7 @@ use member::Member;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use tch::{Device, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 pub use crate::decoding::BeamSearchOptions as SearchOptions;
 
@@ -230,12 +230,43 @@ impl Captioner {
     /// # Errors
     /// When libtorch fails.
     pub fn encode(&self, images: &[PreparedImage]) -> Result<Encoded, InferenceError> {
+        let features = self.features(images)?;
+        let encode = |(member, features): (&Member, &Tensor)| member.encode(features);
+        let encode_all = || self.members.iter().zip(&features).map(encode).collect();
+        Ok(Encoded { members: tch::no_grad(encode_all) })
+    }
+
+    /// The backbone alone: one a member, `[images, tokens, channels]`.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn features(&self, images: &[PreparedImage]) -> Result<Vec<Tensor>, InferenceError> {
         tch::no_grad(|| {
             let side = i64::from(self.info.image_size);
             let planes =
                 images.iter().map(|image| Tensor::f_from_slice(&image.planes)).collect::<Result<Vec<_>, _>>()?;
             let batch = Tensor::f_stack(&planes, 0)?.f_view([-1, 3, side, side])?.f_to_device(self.device)?;
-            Ok(Encoded { members: self.members.iter().map(|member| member.encode(&batch)).collect() })
+            Ok(self.members.iter().map(|member| member.features(&batch)).collect())
+        })
+    }
+
+    /// The encoder alone, for features `[images, tokens, channels]` that a backbone has made before; every
+    /// member of an ensemble gets the same.
+    ///
+    /// # Errors
+    /// When they are not what the models' backbones make, or libtorch fails.
+    pub fn encode_features(&self, features: &Tensor) -> Result<Encoded, InferenceError> {
+        let size = features.size();
+        for member in &self.members {
+            let (id, channels) = (&member.info.id, member.feature_dim);
+            if size.len() != 3 || size[2] != channels {
+                let wanted = format!("the model {id} wants features of {channels} channels for each image");
+                return Err(InferenceError(format!("{wanted}, and these are {size:?}")));
+            }
+        }
+        tch::no_grad(|| {
+            let features = features.f_to_device(self.device)?.f_to_kind(Kind::Float)?;
+            Ok(Encoded { members: self.members.iter().map(|member| member.encode(&features)).collect() })
         })
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Member {
     pub(super) info: ModelInfo,
     /// What is done to the pixels' values.
     pub(super) normalization: Normalization,
+    /// Channels of the backbone's features.
+    pub(super) feature_dim: i64,
 }
 
 impl Member {
@@ -52,7 +54,8 @@ impl Member {
             precision: if bfloat16 { "bfloat16" } else { "float32" }.to_owned(),
         };
         let joined = JoinedProjections::of(&model.body.decoder);
-        Ok((Member { model, joined, info, normalization: config.backbone.normalization() }, vocabulary))
+        let (normalization, feature_dim) = (config.backbone.normalization(), config.backbone.feature_dim());
+        Ok((Member { model, joined, info, normalization, feature_dim }, vocabulary))
     }
 
     /// What keeps the other model from being put together with this one.
@@ -66,10 +69,14 @@ impl Member {
         (self.normalization != other.normalization).then_some(Difference::Normalization)
     }
 
-    /// Backbone and encoder: `[images, 3, side, side]` to `[images, tokens, d_model]`.
-    pub(super) fn encode(&self, batch: &Tensor) -> Tensor {
-        let features = self.model.backbone.forward_t(batch, false);
-        self.model.body.encoder.forward_t(&features, None, false)
+    /// Backbone: `[images, 3, side, side]` to features `[images, tokens, channels]`.
+    pub(super) fn features(&self, batch: &Tensor) -> Tensor {
+        self.model.backbone.forward_t(batch, false)
+    }
+
+    /// Encoder: features `[images, tokens, channels]` to `[images, tokens, d_model]`.
+    pub(super) fn encode(&self, features: &Tensor) -> Tensor {
+        self.model.body.encoder.forward_t(features, None, false)
     }
 
     /// What a search asks for the next word.

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use std::collections::HashSet;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,17 @@ pub enum Split {
     Validation,
     /// For the figures that are quoted.
     Test,
+}
+
+/// As the file has it: `train`, `val`, `test`.
+impl fmt::Display for Split {
+    fn fmt(&self, to: &mut fmt::Formatter) -> fmt::Result {
+        to.write_str(match self {
+            Split::Train => "train",
+            Split::Validation => "val",
+            Split::Test => "test",
+        })
+    }
 }
 
 /// An image and what people wrote of it.

@@ -1,0 +1,167 @@
+//! A model on a dataset: images chosen, captioned, judged, and everything written.
+
+use super::cases::{self, Case, Id};
+use super::output::{Evaluation, Outcome};
+use super::progress::Reporter;
+use super::table::Table;
+use super::{ModelRun, output};
+use crate::config::Config;
+use anyhow::{Context, anyhow, bail};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use trainer::captioner::Captioner;
+use trainer::data::karpathy::find_images;
+use trainer::data::{Dataset, FeatureReader, Image, Split};
+use trainer::evaluation::{CaptionLog, Origin, RunOptions, Source, caption_images};
+use trainer::metrics::EvaluationSettings;
+
+/// Every caption as it was made, in the output folder.
+const LOG: &str = "captions.jsonl";
+
+/// The images of a split that are captioned.
+struct Chosen {
+    split: Split,
+    images: Vec<Image>,
+}
+
+impl ModelRun {
+    pub(super) fn evaluate(
+        &self,
+        dataset: &Path,
+        config: Config,
+        metrics: &EvaluationSettings,
+        json: bool,
+    ) -> anyhow::Result<()> {
+        let Some(folder) = &self.output else { bail!("name a folder for the reports: --output DIR") };
+        let beam_sizes = self.beam_sizes()?;
+        let chosen = self.choose(&Dataset::read(dataset)?)?;
+        let images: Vec<Image> = chosen.iter().flat_map(|chosen| chosen.images.iter().cloned()).collect();
+        // All of them before any work starts.
+        let files = self.images.as_ref().map(|folder| find_images(&images, folder)).transpose()?;
+        fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
+
+        let captioner = self.load(config.clone())?;
+        let dataset_hash = file_hash(dataset)?;
+        let mut log = CaptionLog::open(&folder.join(LOG), &self.origin(&captioner, &dataset_hash)?)?;
+        let source = self.source(&captioner, &images, files.as_deref(), &config)?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let max_length = captioner.info().max_length;
+        let options = RunOptions { beam_sizes: beam_sizes.clone(), max_length, batch_size: self.batch_size, threads };
+        let ids: Vec<i64> = images.iter().map(|image| image.id).collect();
+        let mut reporter = Reporter::new();
+        caption_images(&captioner, &ids, source, &options, &mut log, |progress| reporter.show(progress))?;
+
+        let outcomes = judge(&chosen, &beam_sizes, &log, metrics)?;
+        let evaluation = Evaluation { model: captioner.info(), dataset, dataset_hash, max_length, outcomes };
+        let photos = files.map(|files| ids.into_iter().zip(files).collect()).unwrap_or_default();
+        output::write(folder, &evaluation, &photos, &config.image_limits())?;
+        match json {
+            true => println!("{}", serde_json::to_string_pretty(&evaluation)?),
+            false => evaluation.tables().iter().for_each(|table: &Table| println!("{table}")),
+        }
+        eprintln!("the reports are in {}: start with report.html", folder.display());
+        Ok(())
+    }
+
+    /// Each once, in order.
+    fn beam_sizes(&self) -> anyhow::Result<Vec<usize>> {
+        if self.beam_size.contains(&0) || self.batch_size == 0 {
+            bail!("--beam-size and --batch-size must be 1 or more");
+        }
+        Ok(BTreeSet::from_iter(self.beam_size.iter().copied()).into_iter().collect())
+    }
+
+    /// The images of the splits, by the filters.
+    fn choose(&self, dataset: &Dataset) -> anyhow::Result<Vec<Chosen>> {
+        let wanted = |image: &&Image| self.filepath.is_empty() || self.filepath.contains(&image.folder);
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let choose = |&split: &Split| {
+            let images: Vec<Image> = dataset.split(split).iter().filter(wanted).take(limit).cloned().collect();
+            if images.is_empty() {
+                let there: BTreeSet<&str> = dataset.split(split).iter().map(|image| image.folder.as_str()).collect();
+                let there = there.into_iter().collect::<Vec<_>>().join(", ");
+                bail!("there are no such images in the split {split}; values of `filepath` there: {there}");
+            }
+            Ok(Chosen { split, images })
+        };
+        self.split.list().iter().map(choose).collect()
+    }
+
+    fn load(&self, mut config: Config) -> anyhow::Result<Captioner> {
+        config.model.device = self.device.unwrap_or(config.model.device);
+        config.model.precision = self.precision.unwrap_or(config.model.precision);
+        let mut folders = self.model.clone();
+        if folders.is_empty() {
+            folders.push(config.model.path.clone());
+            folders.extend(config.model.ensemble.iter().cloned());
+        }
+        let names = || folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" with ");
+        Captioner::load_ensemble(&folders, &config.load_options())
+            .map_err(|reason| anyhow!("the model {} cannot be used: {reason}", names()))
+    }
+
+    fn origin(&self, captioner: &Captioner, dataset_hash: &str) -> anyhow::Result<Origin> {
+        let input = self.features.as_ref().or(self.images.as_ref()).context("name --images or --features")?;
+        let info = captioner.info();
+        Ok(Origin {
+            model: info.revision.clone(),
+            precision: info.precision.clone(),
+            max_length: info.max_length,
+            dataset: dataset_hash.to_owned(),
+            input: input.canonicalize().with_context(|| input.display().to_string())?,
+        })
+    }
+
+    fn source(
+        &self,
+        captioner: &Captioner,
+        images: &[Image],
+        files: Option<&[PathBuf]>,
+        config: &Config,
+    ) -> anyhow::Result<Source> {
+        if let Some(features) = &self.features {
+            let reader = FeatureReader::open(features)?;
+            let missing = images.iter().filter(|image| !reader.has(image.id)).count();
+            if missing > 0 {
+                bail!("{} has no features of {missing} of {} images", features.display(), images.len());
+            }
+            return Ok(Source::Features { reader, ids: images.iter().map(|image| image.id).collect() });
+        }
+        let files = files.context("name --images or --features")?.to_owned();
+        Ok(Source::Images { files, preprocessor: captioner.preprocessor(), limits: config.image_limits() })
+    }
+}
+
+/// One outcome a split and number of beams.
+fn judge(
+    chosen: &[Chosen],
+    beam_sizes: &[usize],
+    log: &CaptionLog,
+    metrics: &EvaluationSettings,
+) -> anyhow::Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    for Chosen { split, images } in chosen {
+        for &beam_size in beam_sizes {
+            let case = |image: &Image| {
+                let prediction = log.get(image.id, beam_size).context("an image has no caption")?;
+                let (candidate, references) = (prediction.caption.clone(), image.captions.clone());
+                anyhow::Ok(Case { id: Id::Number(image.id), candidate, references })
+            };
+            let cases = images.iter().map(case).collect::<Result<Vec<_>, _>>()?;
+            let report = cases::judge(&cases, metrics)?;
+            outcomes.push(Outcome { split: *split, beam_size, cases, report });
+        }
+    }
+    Ok(outcomes)
+}
+
+/// SHA-256 of a file, in hex.
+fn file_hash(file: &Path) -> anyhow::Result<String> {
+    let mut hash = Sha256::new();
+    let copied = File::open(file).and_then(|mut file| io::copy(&mut file, &mut hash));
+    copied.with_context(|| file.display().to_string())?;
+    Ok(format!("{:x}", hash.finalize()))
+}

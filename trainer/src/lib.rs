@@ -1,8 +1,9 @@
-//! The ExpansionNet v2 library: model, decoding, checkpoints and images.
+//! The ExpansionNet v2 library: model, decoding, checkpoints, images and training.
 //!
 //! Read it in the order of the data: [`image`] makes pixels of bytes, [`model`] makes features and
 //! word scores of pixels, [`decoding`] makes captions of word scores, [`vocabulary`] makes text of
-//! captions. [`checkpoint`] brings weights in and out; [`captioner`] is all of it behind one door.
+//! captions. [`checkpoint`] brings weights in and out; [`captioner`] is all of it behind one door;
+//! [`training`] makes the weights.
 
 pub mod captioner;
 pub mod checkpoint;
@@ -10,4 +11,5 @@ pub mod decoding;
 pub mod device;
 pub mod image;
 pub mod model;
+pub mod training;
 pub mod vocabulary;

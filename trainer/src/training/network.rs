@@ -1,0 +1,79 @@
+//! What a phase trains: the body on stored features, or backbone and body on images.
+
+use crate::model::masks::{DecoderMasks, token_mask};
+use crate::model::{CaptioningModel, Decoder, Dropouts, ExpansionNet, ModelConfig};
+use tch::nn::Path;
+use tch::{Device, Tensor};
+
+/// The trained part of the model.
+#[derive(Debug)]
+pub enum Network {
+    /// Reads stored features.
+    Body(ExpansionNet),
+    /// Reads images; the backbone is in the graph.
+    EndToEnd(CaptioningModel),
+}
+
+/// What a batch shows of its images.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Features `[images, tokens, channels]`, or pixels `[images, 3, side, side]`.
+    pub tensor: Tensor,
+    /// Padded tokens at the end of each image's features; empty where nothing is padded.
+    pub pads: Vec<i64>,
+}
+
+impl Inputs {
+    /// Inputs without padding.
+    pub fn unpadded(tensor: Tensor) -> Self {
+        Inputs { tensor, pads: Vec::new() }
+    }
+
+    fn token_mask(&self) -> Option<Tensor> {
+        let padded = self.pads.iter().any(|&pads| pads > 0);
+        padded.then(|| token_mask(&self.pads, self.tensor.size()[1], self.tensor.device()))
+    }
+}
+
+impl Network {
+    /// Fresh weights: of the body alone, or of the whole model.
+    pub fn new(path: &Path, config: &ModelConfig, dropouts: Dropouts, end_to_end: bool) -> Self {
+        match end_to_end {
+            false => Network::Body(ExpansionNet::new(path, config, dropouts)),
+            true => Network::EndToEnd(CaptioningModel::new(path, config, dropouts)),
+        }
+    }
+
+    /// The encoder's output, `[images, tokens, d_model]`.
+    pub fn encode(&self, inputs: &Inputs, train: bool) -> Tensor {
+        match self {
+            Network::Body(body) => body.encoder.forward_t(&inputs.tensor, inputs.token_mask().as_ref(), train),
+            Network::EndToEnd(model) => {
+                let features = model.backbone.forward_t(&inputs.tensor, train);
+                model.body.encoder.forward_t(&features, None, train)
+            }
+        }
+    }
+
+    /// The decoder.
+    pub fn decoder(&self) -> &Decoder {
+        match self {
+            Network::Body(body) => &body.decoder,
+            Network::EndToEnd(model) => &model.body.decoder,
+        }
+    }
+}
+
+/// Masks for captions of which the last `caption_pads` of `positions` words are padding, over
+/// features of which the last `feature_pads` of `tokens` are (empty: none).
+pub(super) fn masks(
+    caption_pads: &[i64],
+    positions: i64,
+    feature_pads: &[i64],
+    tokens: i64,
+    device: Device,
+) -> DecoderMasks {
+    let none = vec![0; caption_pads.len()];
+    let feature_pads = if feature_pads.is_empty() { &none } else { feature_pads };
+    DecoderMasks::padded(caption_pads, positions, feature_pads, tokens, device)
+}

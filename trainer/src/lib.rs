@@ -7,9 +7,11 @@
 
 pub mod captioner;
 pub mod checkpoint;
+pub mod data;
 pub mod decoding;
 pub mod device;
 pub mod image;
+pub mod metrics;
 pub mod model;
 pub mod training;
 pub mod vocabulary;

@@ -6,8 +6,9 @@ use serde_json::Value;
 use support::{CHECKPOINT, Tiny, fixture, floats, integers, reference_json, reference_tensors, tiny_model_to_train};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
+use trainer::data::Inputs;
 use trainer::model::Dropouts;
-use trainer::training::{Inputs, LabelSmoothing, Network, RAdam, Schedule, cross_entropy};
+use trainer::training::{LabelSmoothing, Network, RAdam, Schedule, cross_entropy};
 use trainer::vocabulary::Vocabulary;
 
 const RELATIVE_TOLERANCE: f64 = 1e-4;

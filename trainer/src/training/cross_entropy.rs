@@ -1,6 +1,7 @@
 //! Cross-entropy training: the loss of the next word, with label smoothing.
 
-use super::network::{Inputs, Network, masks};
+use super::network::{Network, masks};
+use crate::data::Inputs;
 use tch::{Kind, Tensor};
 
 /// Kullback-Leibler divergence from a target that leaves a little to every other word.

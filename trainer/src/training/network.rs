@@ -1,5 +1,6 @@
 //! What a phase trains: the body on stored features, or backbone and body on images.
 
+use crate::data::Inputs;
 use crate::model::masks::{DecoderMasks, token_mask};
 use crate::model::{CaptioningModel, Decoder, Dropouts, ExpansionNet, ModelConfig};
 use tch::nn::Path;
@@ -14,25 +15,10 @@ pub enum Network {
     EndToEnd(CaptioningModel),
 }
 
-/// What a batch shows of its images.
-#[derive(Debug)]
-pub struct Inputs {
-    /// Features `[images, tokens, channels]`, or pixels `[images, 3, side, side]`.
-    pub tensor: Tensor,
-    /// Padded tokens at the end of each image's features; empty where nothing is padded.
-    pub pads: Vec<i64>,
-}
-
-impl Inputs {
-    /// Inputs without padding.
-    pub fn unpadded(tensor: Tensor) -> Self {
-        Inputs { tensor, pads: Vec::new() }
-    }
-
-    fn token_mask(&self) -> Option<Tensor> {
-        let padded = self.pads.iter().any(|&pads| pads > 0);
-        padded.then(|| token_mask(&self.pads, self.tensor.size()[1], self.tensor.device()))
-    }
+/// 1 at features, 0 at padding; none where nothing is padded.
+fn input_mask(inputs: &Inputs) -> Option<Tensor> {
+    let padded = inputs.pads.iter().any(|&pads| pads > 0);
+    padded.then(|| token_mask(&inputs.pads, inputs.tensor.size()[1], inputs.tensor.device()))
 }
 
 impl Network {
@@ -47,7 +33,7 @@ impl Network {
     /// The encoder's output, `[images, tokens, d_model]`.
     pub fn encode(&self, inputs: &Inputs, train: bool) -> Tensor {
         match self {
-            Network::Body(body) => body.encoder.forward_t(&inputs.tensor, inputs.token_mask().as_ref(), train),
+            Network::Body(body) => body.encoder.forward_t(&inputs.tensor, input_mask(inputs).as_ref(), train),
             Network::EndToEnd(model) => {
                 let features = model.backbone.forward_t(&inputs.tensor, train);
                 model.body.encoder.forward_t(&features, None, train)

@@ -4,6 +4,8 @@ mod caption;
 mod completions;
 mod import;
 mod serve;
+mod train;
+mod vocabulary;
 
 use crate::captioning::QueueSettings;
 use crate::config::CaptioningConfig;
@@ -40,6 +42,9 @@ enum Command {
     Serve(serve::Serve),
     Caption(caption::CaptionPhotos),
     Import(import::Import),
+    Train(train::Train),
+    Features(train::Features),
+    Vocabulary(vocabulary::MakeVocabulary),
     Completions(completions::Completions),
 }
 
@@ -53,6 +58,9 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Caption(caption) => caption.run(),
             Command::Import(import) => import.run(),
+            Command::Train(train) => train.run(),
+            Command::Features(features) => features.run(),
+            Command::Vocabulary(vocabulary) => vocabulary.run(),
             Command::Completions(completions) => completions.run(),
         }
     }

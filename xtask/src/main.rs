@@ -3,7 +3,10 @@
 mod browser;
 mod cargo;
 mod libtorch;
+mod metrics;
+mod packages;
 mod requirements;
+mod unpack;
 
 use std::env;
 use std::path::PathBuf;
@@ -55,9 +58,15 @@ enum Task {
     ///
     /// Example: cargo xtask bench serving
     Bench {
-        /// Benchmarks to run: serving, decoding, paper_model [default: all]
+        /// Benchmarks to run: serving, decoding, metrics, paper_model [default: all]
         names: Vec<String>,
     },
+    /// Fetch the Java programs of METEOR and SPICE into .metrics (returns at once when they are there)
+    ///
+    /// They come from the Python package pycocoevalcap (104 MB), whose hash is pinned, from the package
+    /// index that pip is configured to use. SPICE's parser is distributed apart; where it belongs is
+    /// printed. Evaluation without them leaves these two metrics out and says so.
+    Metrics,
 }
 
 fn main() -> ExitCode {
@@ -91,6 +100,10 @@ fn run(task: Task) -> Result<ExitCode> {
                     Step::new("tests", &["test", "--workspace"]),
                 ],
             )
+        }
+        Task::Metrics => {
+            metrics::set_up(&root)?;
+            Ok(ExitCode::SUCCESS)
         }
         Task::Bench { names } => {
             libtorch::set_up(&root)?;

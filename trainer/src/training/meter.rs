@@ -17,6 +17,7 @@ pub(super) struct Meter {
     total: u64,
     per_epoch: u64,
     since: Instant,
+    told: bool,
     loss: Option<Tensor>,
     gradient_norm: Option<Tensor>,
     rewards: f64,
@@ -34,6 +35,7 @@ impl Meter {
             total,
             per_epoch,
             since: now,
+            told: false,
             loss: None,
             gradient_norm: None,
             rewards: 0.,
@@ -67,7 +69,7 @@ impl Meter {
 
     /// Tells the means, every few seconds and at the end.
     pub fn tell(&mut self, phase: &str, iteration: u64, last: bool, events: &mut Events) -> Result<(), TrainError> {
-        if self.since.elapsed() < EVERY && !last && iteration > self.first + 1 {
+        if self.told && self.since.elapsed() < EVERY && !last {
             return Ok(());
         }
         self.check(iteration)?;
@@ -94,7 +96,7 @@ impl Meter {
             per_second: self.items as f64 / self.since.elapsed().as_secs_f64().max(1e-9),
             seconds_left: self.started.elapsed().as_secs_f64() / done * (self.total - iteration) as f64,
         });
-        self.since = Instant::now();
+        (self.since, self.told) = (Instant::now(), true);
         (self.loss, self.gradient_norm) = (None, None);
         (self.rewards, self.iterations, self.items) = (0., 0, 0);
         Ok(())

@@ -114,13 +114,13 @@ impl<'a> PhaseRun<'a> {
             let epoch_ends = crossed(done, self.phase.accumulate, per_epoch);
             let asked = self.phase.evaluate_every.is_some_and(|every| crossed(done, self.phase.accumulate, every));
             if (epoch_ends || asked || last) && self.evaluate(evaluation, events)? {
-                meter.check(done)?;
+                self.check(&meter)?;
                 self.save_best(events)?;
             }
             let stop = self.run.stop_asked();
             let due = saved.elapsed() > Duration::from_secs_f64(60. * self.phase.save_every_minutes);
             if last || stop || due || epoch_ends {
-                meter.check(done)?;
+                self.check(&meter)?;
                 self.progress.finished = last;
                 self.save(events)?;
                 saved = Instant::now();
@@ -173,6 +173,15 @@ impl<'a> PhaseRun<'a> {
         self.optimiser.step(learning_rate);
         self.optimiser.zero_gradients();
         meter.learning_rate = learning_rate;
+    }
+
+    /// Nothing is saved that is no number.
+    fn check(&self, meter: &Meter) -> Result<(), TrainError> {
+        meter.check(self.progress.iteration)?;
+        match self.optimiser.weights_are_finite() {
+            true => Ok(()),
+            false => Err(TrainError::Diverged { iteration: self.progress.iteration }),
+        }
     }
 
     /// Whether the model is the best so far.

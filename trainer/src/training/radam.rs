@@ -128,6 +128,11 @@ impl RAdam {
         });
     }
 
+    /// Whether every weight is still a number; waits for the device.
+    pub fn weights_are_finite(&self) -> bool {
+        self.weights.isfinite().all().int64_value(&[]) == 1
+    }
+
     /// Updates asked for so far, those without effect included.
     pub fn steps(&self) -> i64 {
         self.steps

@@ -1,6 +1,7 @@
 //! The tiny model with random weights that the original's numbers were taken from, and comparisons.
 #![allow(dead_code, missing_docs)]
 
+pub mod made_dataset;
 pub mod recompute;
 
 use serde_json::Value;

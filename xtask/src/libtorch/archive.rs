@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use url::Url;
 
-use super::download::{Download, Downloader};
 use super::install::{self, Installation};
+use crate::packages::download::{Download, Downloader};
 
 /// `%2B` is the `+` of the version `2.11.0+cpu`.
 const ADDRESS: &str = "https://download.pytorch.org/libtorch/cpu/libtorch-shared-with-deps-2.11.0%2Bcpu.zip";

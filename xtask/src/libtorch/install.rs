@@ -1,17 +1,16 @@
 //! An installation in the making: filled beside, tried out, then renamed into place whole.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::symlink;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use indicatif::ProgressBar;
-use zip::ZipArchive;
 
 use super::VERSION;
 use crate::requirements;
+use crate::unpack::unpack;
 
 /// Files that every libtorch has; one of them missing or a dead link means that the set-up has to
 /// be done again.
@@ -83,25 +82,9 @@ impl Installation {
     /// how many.
     ///
     /// # Errors
-    /// When the archive is damaged (each member is checked by its CRC) or the disk is full.
+    /// When the archive is damaged or the disk is full.
     pub fn unpack(&self, archive: &Path, place: impl Fn(&str) -> Option<PathBuf>) -> Result<usize> {
-        let reader = BufReader::new(File::open(archive)?);
-        let mut members = ZipArchive::new(reader).with_context(|| format!("cannot read {}", archive.display()))?;
-        let progress = ProgressBar::new(members.len() as u64);
-        let mut unpacked = 0;
-        for index in 0..members.len() {
-            let mut member = members.by_index(index)?;
-            progress.inc(1);
-            let target = if member.is_dir() { None } else { place(&member.name()?) };
-            let Some(target) = target.filter(|path| is_inside(path)) else {
-                continue;
-            };
-            let target = self.folder.join(target);
-            write_file(&mut member, &target).with_context(|| format!("cannot unpack {}", target.display()))?;
-            unpacked += 1;
-        }
-        progress.finish_and_clear();
-        Ok(unpacked)
+        unpack(archive, &self.folder, place)
     }
 
     /// Completes the folder, tries it out, and moves it to `installed`, replacing what is there.
@@ -150,18 +133,6 @@ impl Installation {
     }
 }
 
-/// Whether a path stays below the folder that it is joined to.
-fn is_inside(path: &Path) -> bool {
-    path.components().all(|part| matches!(part, Component::Normal(_)))
-}
-
-fn write_file(from: &mut impl io::Read, target: &Path) -> io::Result<()> {
-    if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    io::copy(from, &mut File::create(target)?).map(|_bytes| ())
-}
-
 /// Removes a folder with all it holds; none there is no error.
 fn remove_folder(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
@@ -175,6 +146,8 @@ fn remove_folder(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unpack::write_file;
+    use std::fs::File;
     use zip::ZipWriter;
     use zip::write::SimpleFileOptions;
 
@@ -221,7 +194,6 @@ mod tests {
             writer.write_all(name.as_bytes()).unwrap();
         }
         writer.finish().unwrap();
-        assert!(is_inside(Path::new("a/b")) && !is_inside(Path::new("a/../../b")) && !is_inside(Path::new("/a")));
         let installation = Installation::begin(work.path()).unwrap();
         let place = |name: &str| name.strip_prefix("torch/lib/").filter(|n| is_wanted_library(n)).map(PathBuf::from);
         assert_eq!(installation.unpack(&archive, place).unwrap(), 1);

@@ -5,8 +5,6 @@
 //! run time instead, from beside the real file behind `lib/libtorch_cpu.so`.
 
 mod archive;
-mod download;
-mod index;
 mod install;
 mod local;
 mod wheel;

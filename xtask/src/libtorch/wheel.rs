@@ -1,25 +1,12 @@
 //! The CPU side of PyTorch's Python package: its headers and libraries are those of libtorch.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use url::Url;
+use anyhow::{Result, bail};
 
-use super::download::{self, Download, Downloader};
-use super::index;
 use super::install::{self, Installation};
 use super::local::is_cuda_library;
-
-/// One file of the package index. The hashes are those the index publishes; pinned here they hold
-/// for every mirror.
-struct Wheel {
-    project: &'static str,
-    version: &'static str,
-    /// What stands between the version and `.whl` in the file's name.
-    tags: &'static str,
-    sha256: &'static str,
-}
+use crate::packages::{self, Wheel};
 
 /// torch, and the two CUDA libraries that its CPU side is linked with, in the versions that it asks
 /// for. The wheel is that for Python 3.12 whatever Python is here, since the libraries that are
@@ -69,30 +56,13 @@ const WHEELS: [Wheel; 3] = [
     },
 ];
 
-impl Wheel {
-    /// `nvidia_cuda_runtime-13.0.96-py3-….whl`
-    fn file_name(&self) -> String {
-        format!("{}-{}-{}.whl", self.project.replace('-', "_"), self.version, self.tags)
-    }
-
-    /// The platforms that the wheel is tagged for.
-    fn platforms(&self) -> impl Iterator<Item = &'static str> {
-        self.tags.rsplit('-').next().unwrap_or_default().split('.')
-    }
-}
-
 /// Downloads the wheels into `work` and installs what is needed of them. Takes a while: torch's is
 /// half a gigabyte.
 ///
 /// # Errors
 /// When a wheel cannot be fetched, neither by this program nor by pip.
 pub fn install(work: &Path, installed: &Path) -> Result<()> {
-    let indexes = index::configured()?;
-    let downloader = Downloader::patient();
-    let mut files = Vec::new();
-    for wheel in &WHEELS {
-        files.push(fetch(&downloader, &indexes, wheel, work).with_context(|| format!("cannot get {}", wheel.project))?);
-    }
+    let files = packages::fetch_all(&WHEELS, work)?;
     eprintln!("unpacking");
     let installation = Installation::begin(work)?;
     for file in &files {
@@ -102,41 +72,6 @@ pub fn install(work: &Path, installed: &Path) -> Result<()> {
         }
     }
     installation.finish(installed)
-}
-
-/// Fetches a wheel, here or else by pip, which also knows ways that this program does not
-/// (keyrings, local folders).
-fn fetch(downloader: &Downloader, indexes: &[Url], wheel: &Wheel, work: &Path) -> Result<PathBuf> {
-    let file = work.join(wheel.file_name());
-    if file.exists() && download::check_hash(&file, Some(wheel.sha256)).is_ok() {
-        return Ok(file);
-    }
-    let name = format!("{} {}", wheel.project, wheel.version);
-    let fetched = index::find(downloader, indexes, wheel.project, &wheel.file_name()).and_then(|address| {
-        let download = Download { address: &address, file: &file, sha256: Some(wheel.sha256), name: &name };
-        Ok(downloader.fetch(&download)?)
-    });
-    if let Err(reason) = fetched {
-        eprintln!("{reason:#}\ntrying pip");
-        fetch_with_pip(wheel, work)?;
-        download::check_hash(&file, Some(wheel.sha256))?;
-    }
-    Ok(file)
-}
-
-fn fetch_with_pip(wheel: &Wheel, work: &Path) -> Result<()> {
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:"]);
-    pip.args(["--python-version", "3.12", "--implementation", "cp", "--abi", "cp312"]);
-    for platform in wheel.platforms() {
-        pip.args(["--platform", platform]);
-    }
-    pip.arg("--dest").arg(work).arg(format!("{}=={}", wheel.project, wheel.version));
-    let advice = "`pip download` failed; if pip is missing: sudo apt-get install python3-pip";
-    if !pip.status().context(advice)?.success() {
-        bail!(advice);
-    }
-    Ok(())
 }
 
 /// Where a member of the wheels goes in the installation; `None` for what is not needed.
@@ -159,12 +94,6 @@ mod tests {
         assert!(names[0].starts_with("torch-2.11.0-cp312-cp312-manylinux_2_28_"), "{}", names[0]);
         assert!(names[1].starts_with("nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_"), "{}", names[1]);
         assert!(install::is_version(WHEELS[0].version));
-    }
-
-    #[test]
-    fn pip_is_told_every_platform_tag() {
-        let wheel = Wheel { project: "p", version: "1", tags: "py3-none-a_x86_64.b_x86_64", sha256: "" };
-        assert_eq!(wheel.platforms().collect::<Vec<_>>(), ["a_x86_64", "b_x86_64"]);
     }
 
     #[test]

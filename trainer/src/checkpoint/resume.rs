@@ -20,7 +20,7 @@ const BEST: &str = "best-";
 /// How far a phase is. With the recipe's seed this is the data's order and the random state, too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Hash of the recipe.
+    /// Hash of the recipe with this phase alone.
     pub recipe: String,
     /// Name of the phase.
     pub phase: String,

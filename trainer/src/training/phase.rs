@@ -33,7 +33,7 @@ impl<'a> PhaseRun<'a> {
     /// The phase as it was left, or at its start; none if it is complete.
     pub fn open(run: &'a Run, phase: &'a TrainingPhase, events: &mut Events) -> Result<Option<Self>, TrainError> {
         let checkpoints = Checkpoints::open(&run.folder.join(&phase.name), phase.keep_checkpoints)?;
-        let hash = run.recipe.hash();
+        let hash = run.recipe.phase_hash(&phase.name);
         let fresh =
             || Progress { recipe: hash.clone(), phase: phase.name.clone(), iteration: 0, best: None, finished: false };
         let progress = checkpoints.progress()?.unwrap_or_else(fresh);
@@ -136,7 +136,7 @@ impl<'a> PhaseRun<'a> {
         events.tell(Event::Started {
             phase: self.phase.name.clone(),
             step: step.name().to_owned(),
-            recipe: self.progress.recipe.clone(),
+            recipe: self.run.recipe.hash(),
             device: device_name(self.run.device),
             parameters: self.store.variables().values().map(|tensor| tensor.numel() as u64).sum(),
             iteration: self.progress.iteration,

@@ -278,10 +278,18 @@ impl Recipe {
         self.phases.iter().find(|phase| phase.name() == name)
     }
 
-    /// SHA-256 (hex) of everything in the recipe: a run goes on only with the recipe it began with.
+    /// SHA-256 (hex) of everything in the recipe.
     pub fn hash(&self) -> String {
         let text = toml::to_string(self).unwrap_or_default();
         format!("{:x}", Sha256::digest(text.as_bytes()))
+    }
+
+    /// The hash of the recipe with this phase alone: what a phase that was begun must go on with, while
+    /// later phases may still be changed.
+    pub fn phase_hash(&self, name: &str) -> String {
+        let mut alone = self.clone();
+        alone.phases.retain(|phase| phase.name() == name);
+        alone.hash()
     }
 }
 
@@ -351,6 +359,9 @@ mod tests {
         assert_eq!(set.data.images, Path::new("/photos"));
         assert_ne!(set.hash(), plain.hash());
         assert_eq!(plain.hash(), paper(&[]).expect("is one").hash());
+        let later = paper(&["scst.epochs=2"]).expect("is one");
+        assert_eq!(later.phase_hash("xe"), plain.phase_hash("xe"));
+        assert_ne!(later.phase_hash("scst"), plain.phase_hash("scst"));
     }
 
     #[test]

@@ -13,8 +13,7 @@ use crate::checkpoint::{Checkpoints, NamedTensors, Progress};
 use crate::data::batches::mixed;
 use crate::data::{Batch, BatchMaker, Prefetch};
 use crate::device::device_name;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
 
@@ -93,7 +92,6 @@ impl<'a> PhaseRun<'a> {
         let total = per_epoch * self.phase.epochs;
         self.tell_started(step, total, per_epoch, events);
         let schedule = self.phase.schedule();
-        let batches = Arc::new(batches);
         let start = self.progress.iteration;
         let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(8));
         let mut ahead = Prefetch::start(start..total, threads, move |iteration| batches.make(iteration));
@@ -104,32 +102,33 @@ impl<'a> PhaseRun<'a> {
             let batch = ahead.next().ok_or(TrainError::BatchThread)??;
             self.accumulate(step, &batch, iteration, &mut meter, events)?;
             let done = iteration + 1;
-            if done % self.phase.accumulate != 0 && done != total {
-                continue;
+            let last = done == total;
+            if done % self.phase.accumulate != 0 && !last {
+                continue; // states are saved between updates, never within a group
             }
             self.update(schedule.at(iteration, per_epoch), &mut meter);
             self.progress.iteration = done;
-            let last = done == total;
             meter.tell(&self.phase.name, done, last, events)?;
-            let epoch_ends = crossed(done, self.phase.accumulate, per_epoch);
-            let asked = self.phase.evaluate_every.is_some_and(|every| crossed(done, self.phase.accumulate, every));
-            if (epoch_ends || asked || last) && self.evaluate(evaluation, events)? {
-                self.check(&meter)?;
-                self.save_best(events)?;
+            let epoch_ends = self.crossed(per_epoch) || last;
+            if epoch_ends || self.phase.evaluate_every.is_some_and(|every| self.crossed(every)) {
+                self.evaluate(evaluation, &meter, events)?;
             }
-            let stop = self.run.stop_asked();
-            let due = saved.elapsed() > Duration::from_secs_f64(60. * self.phase.save_every_minutes);
-            if last || stop || due || epoch_ends {
-                self.check(&meter)?;
+            let stop = self.run.stop_asked() && !last;
+            if epoch_ends || stop || saved.elapsed() > self.phase.save_every() {
                 self.progress.finished = last;
-                self.save(events)?;
+                self.save(&meter, events)?;
                 saved = Instant::now();
             }
-            if stop && !last {
+            if stop {
                 return Ok(Outcome::Stopped);
             }
         }
         Ok(Outcome::Completed)
+    }
+
+    /// Whether a multiple of `every` iterations lies within the last update's.
+    fn crossed(&self, every: u64) -> bool {
+        crossed(self.progress.iteration, self.phase.accumulate, every)
     }
 
     fn tell_started(&self, step: &Step, iterations: u64, per_epoch: u64, events: &mut Events) {
@@ -184,28 +183,24 @@ impl<'a> PhaseRun<'a> {
         }
     }
 
-    /// Whether the model is the best so far.
-    fn evaluate(&mut self, evaluation: &Evaluation, events: &mut Events) -> Result<bool, TrainError> {
-        let (vocabulary, device) = (&self.run.vocabulary, self.run.device);
-        let cider = evaluation.run(&self.network, vocabulary, device, self.progress.iteration, events)?;
-        let better = cider.is_some_and(|cider| self.progress.best.is_none_or(|best| cider > best));
-        if better {
+    /// Judges the model, and keeps it if it is the best so far.
+    fn evaluate(&mut self, evaluation: &Evaluation, meter: &Meter, events: &mut Events) -> Result<(), TrainError> {
+        let (vocabulary, device, iteration) = (&self.run.vocabulary, self.run.device, self.progress.iteration);
+        let cider = evaluation.run(&self.network, vocabulary, device, iteration, events)?;
+        if cider.is_some_and(|cider| self.progress.best.is_none_or(|best| cider > best)) {
+            self.check(meter)?;
             self.progress.best = cider;
+            let path = self.checkpoints.save_best(&self.model(), &self.progress)?;
+            events.tell(Event::Checkpoint { iteration, path: path.display().to_string(), best: true });
         }
-        Ok(better)
-    }
-
-    fn save(&self, events: &mut Events) -> Result<(), TrainError> {
-        let path = self.checkpoints.save(&self.model(), &self.optimiser.state(), &self.progress)?;
-        let (iteration, path) = (self.progress.iteration, path.display().to_string());
-        events.tell(Event::Checkpoint { iteration, path, best: false });
         Ok(())
     }
 
-    fn save_best(&self, events: &mut Events) -> Result<(), TrainError> {
-        let path = self.checkpoints.save_best(&self.model(), &self.progress)?;
+    fn save(&self, meter: &Meter, events: &mut Events) -> Result<(), TrainError> {
+        self.check(meter)?;
+        let path = self.checkpoints.save(&self.model(), &self.optimiser.state(), &self.progress)?;
         let (iteration, path) = (self.progress.iteration, path.display().to_string());
-        events.tell(Event::Checkpoint { iteration, path, best: true });
+        events.tell(Event::Checkpoint { iteration, path, best: false });
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::model::config::ConfigFile;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The paper's recipe, as it lies in `recipes/paper.toml`.
 pub const PAPER: &str = include_str!("../../../recipes/paper.toml");
@@ -313,6 +314,11 @@ impl TrainingPhase {
             anneal: self.anneal,
             anneal_every_epochs: self.anneal_every_epochs,
         }
+    }
+
+    /// Time between two checkpoints.
+    pub fn save_every(&self) -> Duration {
+        Duration::from_secs_f64(60. * self.save_every_minutes)
     }
 
     /// Whether the backbone is trained too.

@@ -70,11 +70,12 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
     for (name, value) in [
         ("learning_rate", phase.learning_rate),
         ("anneal", phase.anneal),
-        ("save_every_minutes", phase.save_every_minutes),
         ("clip_gradients", phase.clip_gradients.unwrap_or(1.)),
     ] {
         require(value > 0. && value.is_finite(), &key(name), "must be more than 0")?;
     }
+    let minutes = phase.save_every_minutes;
+    require(minutes > 0. && minutes < 1e6, &key("save_every_minutes"), "must be more than 0 and less than 1e6")?;
     require(phase.min_learning_rate >= 0., &key("min_learning_rate"), "must be at least 0")
 }
 

@@ -151,8 +151,8 @@ impl CaptionSet {
     }
 
     fn batch(&self, items: &[Item]) -> Result<Option<Tokens>, TchError> {
-        let rows: Option<Vec<&Vec<i64>>> =
-            items.iter().map(|&(image, caption)| Some(&self.captions[image][caption?])).collect();
+        let row = |&(image, caption): &Item| caption.map(|caption| &self.captions[image][caption]);
+        let rows: Option<Vec<&Vec<i64>>> = items.iter().map(row).collect();
         let Some(rows) = rows else { return Ok(None) };
         let longest = rows.iter().map(|row| row.len()).max().unwrap_or(0);
         let pads = rows.iter().map(|row| (longest - row.len()) as i64).collect();

@@ -114,7 +114,10 @@ fn walk(
             return Ok(Outcome::Stopped);
         }
     }
-    Ok(Outcome::Completed)
+    match seen == ids.len() {
+        true => Ok(Outcome::Completed),
+        false => Err(TrainError::BatchThread),
+    }
 }
 
 fn tell(phase: &str, before: usize, seen: usize, total: usize, began: Instant, events: &mut Events) {

@@ -17,7 +17,7 @@ const OPTIONS: SamplingOptions = SamplingOptions { samples: 5, max_words: 12 };
 
 fn to_train(dropouts: Dropouts) -> (VarStore, Network) {
     let Tiny { store, model, .. } = tiny_model_to_train(CHECKPOINT, dropouts);
-    (store, Network::EndToEnd(model))
+    (store, Network::from(model))
 }
 
 fn images() -> Inputs {

@@ -37,7 +37,7 @@ fn batch(expected: &Value) -> Batch {
 
 fn to_train(dropouts: Dropouts) -> (VarStore, Network) {
     let Tiny { store, model, .. } = tiny_model_to_train(CHECKPOINT, dropouts);
-    (store, Network::EndToEnd(model))
+    (store, Network::from(model))
 }
 
 fn loss(network: &Network, batch: &Batch, train: bool) -> Tensor {

@@ -2,17 +2,22 @@
 
 use crate::data::Inputs;
 use crate::model::masks::{DecoderMasks, token_mask};
-use crate::model::{CaptioningModel, Decoder, Dropouts, ExpansionNet, ModelConfig};
+use crate::model::{Backbone, CaptioningModel, Decoder, Dropouts, ExpansionNet, ModelConfig};
 use tch::nn::Path;
 use tch::{Device, Tensor};
 
 /// The trained part of the model.
 #[derive(Debug)]
-pub enum Network {
-    /// Reads stored features.
-    Body(ExpansionNet),
-    /// Reads images; the backbone is in the graph.
-    EndToEnd(CaptioningModel),
+pub struct Network {
+    /// In the graph where images are read; none where stored features are.
+    backbone: Option<Backbone>,
+    body: ExpansionNet,
+}
+
+impl From<CaptioningModel> for Network {
+    fn from(CaptioningModel { backbone, body }: CaptioningModel) -> Self {
+        Network { backbone: Some(backbone), body }
+    }
 }
 
 /// 1 at features, 0 at padding; none where nothing is padded.
@@ -24,29 +29,24 @@ fn input_mask(inputs: &Inputs) -> Option<Tensor> {
 impl Network {
     /// Fresh weights: of the body alone, or of the whole model.
     pub fn new(path: &Path, config: &ModelConfig, dropouts: Dropouts, end_to_end: bool) -> Self {
-        match end_to_end {
-            false => Network::Body(ExpansionNet::new(path, config, dropouts)),
-            true => Network::EndToEnd(CaptioningModel::new(path, config, dropouts)),
+        Network {
+            backbone: end_to_end.then(|| Backbone::new(path, config, dropouts.drop_path)),
+            body: ExpansionNet::new(path, config, dropouts),
         }
     }
 
     /// The encoder's output, `[images, tokens, d_model]`.
     pub fn encode(&self, inputs: &Inputs, train: bool) -> Tensor {
-        match self {
-            Network::Body(body) => body.encoder.forward_t(&inputs.tensor, input_mask(inputs).as_ref(), train),
-            Network::EndToEnd(model) => {
-                let features = model.backbone.forward_t(&inputs.tensor, train);
-                model.body.encoder.forward_t(&features, None, train)
-            }
+        let encoder = &self.body.encoder;
+        match &self.backbone {
+            None => encoder.forward_t(&inputs.tensor, input_mask(inputs).as_ref(), train),
+            Some(backbone) => encoder.forward_t(&backbone.forward_t(&inputs.tensor, train), None, train),
         }
     }
 
     /// The decoder.
     pub fn decoder(&self) -> &Decoder {
-        match self {
-            Network::Body(body) => &body.decoder,
-            Network::EndToEnd(model) => &model.body.decoder,
-        }
+        &self.body.decoder
     }
 }
 

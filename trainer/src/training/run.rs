@@ -8,7 +8,7 @@ use super::phase::{PhaseRun, hash_of};
 use super::radam::StateMismatch;
 use super::recipe::{Phase, Recipe, TrainingPhase};
 use super::start::{Part, weights_of};
-use super::step::Step;
+use super::step::{Rewarded, Step};
 use crate::checkpoint::package::{self, Contents, check_vocabulary};
 use crate::checkpoint::{CheckpointError, Checkpoints, NamedTensors, PackageError, ResumeError};
 use crate::data::batches::mixed;
@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
         let captions: Vec<&Vec<String>> = self.dataset.train.iter().map(|image| &image.captions).collect();
         let captions: Vec<Vec<&str>> =
             captions.into_iter().map(|captions| captions.iter().map(String::as_str).collect()).collect();
-        Ok(Step::SelfCritical {
+        Ok(Step::SelfCritical(Box::new(Rewarded {
             reward: CiderReward::new(&captions, "EOS")?,
             vocabulary: self.vocabulary.clone(),
             options: SamplingOptions {
@@ -180,7 +180,7 @@ impl<'a> Run<'a> {
                 // Each position that is read has a place in the model.
                 max_words: phase.sample_length.min(self.config.max_sequence_length as usize),
             },
-        })
+        })))
     }
 
     fn train(

@@ -17,7 +17,14 @@ pub(super) enum Step {
     /// By the words people wrote.
     CrossEntropy(LabelSmoothing),
     /// By the rewards of drawn captions.
-    SelfCritical { reward: CiderReward, vocabulary: Vocabulary, options: SamplingOptions },
+    SelfCritical(Box<Rewarded>),
+}
+
+/// What drawn captions are drawn and judged by.
+pub(super) struct Rewarded {
+    pub reward: CiderReward,
+    pub vocabulary: Vocabulary,
+    pub options: SamplingOptions,
 }
 
 impl Step {
@@ -25,7 +32,7 @@ impl Step {
     pub fn name(&self) -> &'static str {
         match self {
             Step::CrossEntropy(_) => "cross-entropy",
-            Step::SelfCritical { .. } => "self-critical",
+            Step::SelfCritical(_) => "self-critical",
         }
     }
 
@@ -39,7 +46,8 @@ impl Step {
                 let loss = cross_entropy(network, &inputs, &on_device, &tokens.pads, labels, true);
                 Ok(StepOutcome { loss, reward: None })
             }
-            Step::SelfCritical { reward, vocabulary, options } => {
+            Step::SelfCritical(rewarded) => {
+                let Rewarded { reward, vocabulary, options } = rewarded.as_ref();
                 let (sos, eos) = (vocabulary.sos(), vocabulary.eos());
                 // The pass with gradients is under way on a GPU while the rewards are computed here.
                 let rollout = roll_out(network, &inputs, sos, eos, options, true)?;

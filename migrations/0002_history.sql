@@ -40,7 +40,7 @@ DROP TABLE captions;
 ALTER TABLE captions_with_history RENAME TO captions;
 
 CREATE INDEX captions_deleted ON captions (deleted_at) WHERE deleted_at IS NOT NULL;
-CREATE INDEX captions_by_model ON captions (model_id, id);
+CREATE INDEX captions_kept_by_model ON captions (model_id) WHERE deleted_at IS NULL;
 
 -- Words of captions and file names; rows carry captions.number.
 CREATE VIRTUAL TABLE captions_search USING fts5 (
@@ -55,8 +55,10 @@ CREATE TRIGGER captions_inserted AFTER INSERT ON captions BEGIN
     SELECT new.number, COALESCE(new.edited, new.caption), file_name FROM images WHERE id = new.image_id;
 END;
 
+-- Deleted and inserted rather than replaced: within an upsert, its own rule for conflicts would hold.
 CREATE TRIGGER captions_edited AFTER UPDATE OF edited ON captions BEGIN
-    INSERT OR REPLACE INTO captions_search (rowid, shown, file_name)
+    DELETE FROM captions_search WHERE rowid = old.number;
+    INSERT INTO captions_search (rowid, shown, file_name)
     SELECT new.number, COALESCE(new.edited, new.caption), file_name FROM images WHERE id = new.image_id;
 END;
 
@@ -65,6 +67,7 @@ CREATE TRIGGER captions_removed AFTER DELETE ON captions BEGIN
 END;
 
 CREATE TRIGGER images_renamed AFTER UPDATE OF file_name ON images BEGIN
-    INSERT OR REPLACE INTO captions_search (rowid, shown, file_name)
+    DELETE FROM captions_search WHERE rowid IN (SELECT number FROM captions WHERE image_id = new.id);
+    INSERT INTO captions_search (rowid, shown, file_name)
     SELECT number, shown, new.file_name FROM captions WHERE image_id = new.id;
 END;

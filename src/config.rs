@@ -126,7 +126,8 @@ impl Config {
             ),
             ("image.max_pixels", image.max_pixels > 0, ONE_OR_MORE),
             ("image.max_memory_bytes", image.max_memory_bytes > 0, ONE_OR_MORE),
-            ("access.session_hours", self.access.session_hours > 0, ONE_OR_MORE),
+            ("access.session_hours", (1..=87_600).contains(&self.access.session_hours), "from 1 to 87600, ten years"),
+            ("access.admin_password", is_password(&self.access.admin_password), "empty, or 10 characters or more"),
             ("limits.sign_in_attempts_per_minute", self.limits.sign_in_attempts_per_minute > 0, ONE_OR_MORE),
             ("fetch.timeout_seconds", self.fetch.timeout_seconds > 0, ONE_OR_MORE),
             ("image.max_concurrent_decodes", permits.contains(&image.max_concurrent_decodes), NOT_ABSURD),
@@ -158,6 +159,11 @@ impl Config {
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ', ',']))
+}
+
+/// None, or one that the store takes.
+fn is_password(text: &str) -> bool {
+    text.is_empty() || text.chars().count() >= crate::store::SHORTEST_PASSWORD
 }
 
 const ORIGINS: &str = "\"*\" or origins like https://app.example, without a path";

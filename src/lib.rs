@@ -6,5 +6,7 @@
 pub mod captioning;
 pub mod cli;
 pub mod config;
+pub mod fetch;
+pub mod metrics;
 pub mod store;
 pub mod web;

@@ -25,10 +25,10 @@ const options = captionOptions(form);
 const queue = new UploadQueue(UPLOADS_AT_A_TIME);
 const results = new ResultList({ settings, options, queue, announce });
 
-watchArrivals(form, {
-  onPhotos: (photos) => results.add(photos),
-  // A dropped folder arrives without its contents.
-  onFolder: () => results.addRefused("Folder", "A folder cannot be dropped. Open it, select its photos and drop those."),
+watchArrivals(form, (found) => results.add(found));
+// What is with the server is in the history whatever happens here; what waits would be lost.
+window.addEventListener("beforeunload", (event) => {
+  if (results.busy) event.preventDefault();
 });
 enableCopyButtons(document, announce);
 keepTimesFresh(document);

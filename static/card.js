@@ -1,5 +1,7 @@
 // One photo's card: preview, progress, then the caption or what went wrong.
 
+import { Preview } from "./preview.js";
+
 const number = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 /** "−0.61", with a real minus sign. */
@@ -8,6 +10,8 @@ const scoreText = (score) => `score ${number.format(score).replace("-", "\u2212"
 const cloneTemplate = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 
 export class ResultCard {
+  #preview;
+
   /** Called when the person asks for another try. */
   onRetry = () => {};
   /** Called when the person no longer wants this photo captioned. */
@@ -15,7 +19,7 @@ export class ResultCard {
 
   /**
    * @param {string} name shown above the caption
-   * @param {Blob} [photo] previewed where the browser can show it
+   * @param {Blob} photo previewed where the browser can show it
    */
   constructor(name, photo) {
     this.element = cloneTemplate("result-card");
@@ -25,7 +29,13 @@ export class ResultCard {
     this.#find(".cancel").setAttribute("aria-label", `Cancel ${name}`);
     this.#find(".cancel").addEventListener("click", () => this.onCancel());
     this.#find(".retry").addEventListener("click", () => this.onRetry());
-    if (photo) this.#preview(photo);
+    this.#preview = new Preview(this.#find(".preview-frame"), this.#find(".preview-image"), photo);
+  }
+
+  /** Takes the card off the page. */
+  remove() {
+    this.#preview.stop();
+    this.element.remove();
   }
 
   /** Back in the queue. */
@@ -58,7 +68,13 @@ export class ResultCard {
   /** @param {object} answer of `POST /api/caption` */
   finish(answer) {
     this.element.dataset.captionId = answer.id;
+    this.#preview.replaceBy(`/api/images/${answer.image.id}?size=thumbnail`);
     this.#find(".preview-image").alt = answer.caption;
+    const link = this.#find(".open-caption");
+    if (link) {
+      link.href = `/captions/${answer.id}`;
+      link.setAttribute("aria-label", `Open: ${answer.caption}`);
+    }
     this.#find(".result-caption").textContent = answer.caption;
     this.#find(".result-answer .score").textContent = scoreText(answer.score);
     this.#find(".copy").dataset.copy = answer.caption;
@@ -69,18 +85,6 @@ export class ResultCard {
 
   #find(selector) {
     return this.element.querySelector(selector);
-  }
-
-  #preview(photo) {
-    const image = this.#find(".preview-image");
-    const url = URL.createObjectURL(photo);
-    image.addEventListener("load", () => {
-      image.hidden = false;
-      URL.revokeObjectURL(url);
-    });
-    // Not a picture this browser shows; the server decides whether it can read it.
-    image.addEventListener("error", () => URL.revokeObjectURL(url));
-    image.src = url;
   }
 
   /** Without a percentage the bar shows that something goes on, not how far it is. */

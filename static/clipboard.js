@@ -7,9 +7,7 @@ const FEEDBACK_MS = 2000;
  * @param {(message: string) => void} announce tells screen readers
  */
 export function enableCopyButtons(root, announce) {
-  // Hidden in the page as served: without scripts they could do nothing.
-  for (const button of root.querySelectorAll("button[data-copy]")) button.hidden = false;
-
+  showCopyButtons(root);
   root.addEventListener("click", async (event) => {
     const button = event.target.closest?.("button[data-copy]");
     if (!button) return;
@@ -17,6 +15,11 @@ export function enableCopyButtons(root, announce) {
     announce(copied ? "Copied" : "Could not copy");
     showFeedback(button, copied);
   });
+}
+
+/** They are hidden in the page as served: without scripts they could do nothing. */
+export function showCopyButtons(root) {
+  for (const button of root.querySelectorAll("button[data-copy]")) button.hidden = false;
 }
 
 /** @returns {Promise<boolean>} whether the text is on the clipboard */
@@ -43,13 +46,19 @@ function copyBySelection(text) {
   return copied;
 }
 
-/** Timers that put a button back, so that a second press prolongs the first one's feedback. */
+/** What a button said before, and the timer that puts it back: a second press prolongs the feedback. */
 const restoring = new WeakMap();
 
 function showFeedback(button, copied) {
-  clearTimeout(restoring.get(button));
+  const before = restoring.get(button);
+  const label = before?.label ?? button.querySelector(".copy-label").textContent;
+  clearTimeout(before?.timer);
   showState(button, copied ? "Copied" : "Could not copy", copied);
-  restoring.set(button, setTimeout(() => showState(button, "Copy", false), FEEDBACK_MS));
+  const putBack = () => {
+    showState(button, label, false);
+    restoring.delete(button);
+  };
+  restoring.set(button, { label, timer: setTimeout(putBack, FEEDBACK_MS) });
 }
 
 function showState(button, text, copied) {

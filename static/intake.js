@@ -1,28 +1,41 @@
-// The ways in: choosing files, dropping them anywhere on the page, pasting them.
+// The ways in: choosing files or a folder, dropping them anywhere on the page, pasting them.
+
+import { asPhotos, readDrop, sortChosenFolder } from "./folders.js";
 
 /**
- * Calls `onPhotos(File[])` for every way in, and `onFolder()` when a folder was dropped.
- * @param {HTMLFormElement} form holds the file input, and the drop zone that lights up
+ * Calls `onPhotos({photos, skipped})` for every way in.
+ * @param {HTMLFormElement} form holds the file inputs, and the drop zone that lights up
+ * @param {(found: {photos: import("./folders.js").Photo[], skipped: string[]}) => void} onPhotos
  */
-export function watchArrivals(form, { onPhotos, onFolder }) {
-  watchInput(form, onPhotos);
-  watchDrops(onPhotos, onFolder);
+export function watchArrivals(form, onPhotos) {
+  watchInput(form.querySelector("#photos"), (files) => onPhotos({ photos: asPhotos(files), skipped: [] }));
+  watchFolderInput(form, onPhotos);
+  watchDrops(onPhotos);
   watchPastes(onPhotos);
-}
-
-function watchInput(form, onPhotos) {
-  const input = form.querySelector("input[type=file]");
-  input.addEventListener("change", () => {
-    const photos = [...input.files];
-    // Emptied, so that choosing the same file again is a change again.
-    input.value = "";
-    if (photos.length > 0) onPhotos(photos);
-  });
   // Enter in an option field would post the form and leave the page.
   form.addEventListener("submit", (event) => event.preventDefault());
 }
 
-function watchDrops(onPhotos, onFolder) {
+function watchInput(input, onFiles) {
+  input.addEventListener("change", () => {
+    const files = [...input.files];
+    // Emptied, so that choosing the same file again is a change again.
+    input.value = "";
+    if (files.length > 0) onFiles(files);
+  });
+}
+
+/** Hidden in the page as served: phones have no folders to choose, and without scripts it could do nothing. */
+function watchFolderInput(form, onPhotos) {
+  const input = form.querySelector("#folder");
+  const button = form.querySelector("#choose-folder");
+  if (!("webkitdirectory" in input) || matchMedia("(pointer: coarse)").matches) return;
+  button.hidden = false;
+  button.addEventListener("click", () => input.click());
+  watchInput(input, (files) => onPhotos(sortChosenFolder(files)));
+}
+
+function watchDrops(onPhotos) {
   // A picture of this page dragged about looks like a file, too.
   let startedHere = false;
   const carriesFiles = (event) => !startedHere && event.dataTransfer?.types.includes("Files");
@@ -45,33 +58,19 @@ function watchDrops(onPhotos, onFolder) {
     // Without a related target the pointer has left the window, not just an element.
     if (event.relatedTarget === null) light(false);
   });
-  document.addEventListener("drop", (event) => {
+  document.addEventListener("drop", async (event) => {
     light(false);
     if (!carriesFiles(event)) return;
     event.preventDefault();
-    const { photos, folders } = sortItems(event.dataTransfer);
-    if (photos.length > 0) onPhotos(photos);
-    if (folders > 0) onFolder();
+    onPhotos(await readDrop(event.dataTransfer));
   });
-}
-
-/** Tells files from folders, which look like files until they are read. */
-function sortItems(transfer) {
-  const photos = [];
-  let folders = 0;
-  for (const item of transfer.items) {
-    if (item.kind !== "file") continue;
-    if (item.webkitGetAsEntry?.()?.isDirectory) folders += 1;
-    else photos.push(item.getAsFile());
-  }
-  return { photos, folders };
 }
 
 function watchPastes(onPhotos) {
   document.addEventListener("paste", (event) => {
-    const photos = [...(event.clipboardData?.files ?? [])];
-    if (photos.length === 0) return;
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length === 0) return;
     event.preventDefault();
-    onPhotos(photos);
+    onPhotos({ photos: asPhotos(files), skipped: [] });
   });
 }

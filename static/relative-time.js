@@ -15,11 +15,13 @@ const absolute = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "
 
 /** Rewrites every `<time datetime>` under `root`, now and each minute. */
 export function keepTimesFresh(root) {
-  const refresh = () => {
-    for (const element of root.querySelectorAll("time[datetime]")) show(element);
-  };
-  refresh();
-  setInterval(refresh, REFRESH_MS);
+  refreshTimes(root);
+  setInterval(() => refreshTimes(root), REFRESH_MS);
+}
+
+/** Rewrites those that are there now. */
+export function refreshTimes(root) {
+  for (const element of root.querySelectorAll("time[datetime]")) show(element);
 }
 
 function show(element) {

@@ -1,8 +1,7 @@
 // Sending photos: a queue with few uploads at a time, and one upload with progress and retries.
 
-const RETRIES = 4;
 const DEFAULT_WAIT_S = 2;
-const LONGEST_WAIT_S = 30;
+const LONGEST_WAIT_S = 120;
 
 /** Why a photo got no caption, in words for a person. */
 export class UploadError extends Error {
@@ -24,7 +23,7 @@ export class UploadError extends Error {
 
   /** Whether the same photo may well succeed later. */
   get worthRetrying() {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
+    return [0, 401, 403, 408, 429].includes(this.status) || this.status >= 500;
   }
 }
 
@@ -56,18 +55,19 @@ export class UploadQueue {
 }
 
 /**
- * Captions one photo; where the server asks to wait, it waits and tries again a few times.
+ * Captions one photo. Where the server asks to wait, it waits and tries again for as long as that takes: a
+ * busy server is no reason to fail a photo.
  * @param {{url: string, photo: File, options: Object<string, number>, signal: AbortSignal}} request
  * @param {{onProgress: (percent: number) => void, onSent: () => void, onBusy: (seconds: number) => void}} watcher
  * @returns {Promise<object>} the answer of `POST /api/caption`
  * @throws {UploadError} or the signal's reason when aborted
  */
 export async function captionPhoto(request, watcher) {
-  for (let attempt = 0; ; attempt += 1) {
+  for (;;) {
     try {
       return await send(request, watcher);
     } catch (error) {
-      if (!error.asksToWait || attempt === RETRIES) throw error;
+      if (!error.asksToWait) throw error;
       const seconds = Math.min(error.retryAfter ?? DEFAULT_WAIT_S, LONGEST_WAIT_S);
       watcher.onBusy(seconds);
       await pause(seconds, request.signal);

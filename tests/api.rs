@@ -6,10 +6,11 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use expansionnet::captioning::CaptionService;
 use expansionnet::config::Config;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Mutex;
 use support::fake_model::{FAILS, FakeModel, PANICS};
 use support::web::{Part, TestApp, png};
 use tower::ServiceExt;
@@ -44,7 +45,7 @@ async fn one_photo_gives_one_answer() {
 
 /// What does not differ between two answers to the same request.
 fn essence(answer: &Value) -> (&Value, &Value, &Value) {
-    (&answer["id"], &answer["candidates"], &answer["image"])
+    (&answer["id"], &answer["candidates"], &answer["image"]["id"])
 }
 
 #[tokio::test]
@@ -102,8 +103,8 @@ async fn the_same_photo_model_and_search_is_answered_from_the_store() {
 async fn stored_captions_survive_a_restart() {
     let app = TestApp::new().await;
     let first = app.caption(png(9, 9)).await.json();
-    let TestApp { router, directory } = app;
-    drop(router);
+    let TestApp { router, models, directory } = app;
+    drop((router, models));
     let app = TestApp::in_directory(directory, FakeModel::new(), |_| ()).await;
     let id = first["id"].as_str().expect("an id");
     let stored = app.get(&format!("/api/captions/{id}")).await.json();
@@ -207,7 +208,7 @@ async fn bad_options_are_named() {
         ("max_length=21", "`max_length` must be from 2 to 20, not 21."),
         ("beam_size=2&candidates=3", "`candidates` must be from 1 to 2, not 3."),
         ("beam_size=two", "`beam_size` must be a whole number, not `two`."),
-        ("beams=2", "There is no option `beams`; there is: beam_size, max_length, candidates."),
+        ("beams=2", "There is no option `beams`; there is: beam_size, max_length, candidates, model."),
     ] {
         let answered = app.post(&format!("/api/caption?{query}"), "image/png", png(4, 4)).await;
         assert_eq!(answered.problem(422, "invalid-option"), detail);
@@ -346,27 +347,23 @@ async fn internal_failures_are_not_told_to_clients() {
 #[tokio::test]
 async fn while_the_model_loads_the_server_lives_but_is_not_ready() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
-    let load = move || {
-        wait.recv().ok();
+    let wait = Mutex::new(wait);
+    let load = move |_: &[PathBuf]| {
+        wait.lock().expect("not poisoned").recv().ok();
         Ok::<_, String>(FakeModel::new())
     };
     let config = Config::defaults().expect("valid defaults");
-    let settings = expansionnet::captioning::QueueSettings {
-        capacity: 4,
-        max_batch_size: 4,
-        timeout: std::time::Duration::from_secs(20),
-    };
-    let captions = CaptionService::start(settings, load).expect("a thread");
     let directory = tempfile::tempdir().expect("a temporary folder");
-    let app = TestApp::around(directory, config, captions.clone()).await;
+    let app = TestApp::around(directory, config, load).await;
     assert_eq!(app.get("/livez").await.status, StatusCode::OK);
-    app.get("/readyz").await.problem(503, "model-loading");
+    let detail = app.get("/readyz").await.problem(503, "not-ready");
+    assert_eq!(detail, "The model is still loading.");
     assert_eq!(app.get("/api/models").await.json(), json!({ "models": [] }));
     let refused = app.caption(png(4, 4)).await;
     refused.problem(503, "model-loading");
     assert_eq!(refused.header("retry-after"), "2");
     drop(go);
-    captions.ready().await.expect("loads");
+    app.models.active().ready().await.expect("loads");
     assert_eq!(app.get("/readyz").await.status, StatusCode::OK);
     let models = app.get("/api/models").await.json();
     assert_eq!(models["models"][0]["id"], "fake");

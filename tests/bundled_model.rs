@@ -3,16 +3,13 @@
 mod support;
 
 use axum::http::StatusCode;
-use expansionnet::captioning::{CaptionService, QueueSettings};
+use expansionnet::captioning::ActivateError;
 use expansionnet::config::Config;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 use support::web::TestApp;
 use trainer::captioner::Captioner;
-
-const QUEUE: QueueSettings = QueueSettings { capacity: 8, max_batch_size: 4, timeout: Duration::from_secs(120) };
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -25,12 +22,20 @@ fn pictures() -> Vec<PathBuf> {
 
 /// The web application with the bundled model.
 async fn bundled_app() -> TestApp {
-    let config = Config::defaults().expect("valid defaults");
+    app_with(|_| ()).await
+}
+
+/// The same with other settings.
+async fn app_with(change: impl FnOnce(&mut Config)) -> TestApp {
+    let mut config = Config::defaults().expect("valid defaults");
+    config.model.path = repository("models/default");
+    config.captioning.request_timeout_seconds = 120;
+    change(&mut config);
     let options = config.load_options();
-    let load = move || Captioner::load(&repository("models/default"), &options);
-    let captions = CaptionService::start(QUEUE, load).expect("a thread");
-    captions.ready().await.expect("the bundled model loads");
-    TestApp::around(tempfile::tempdir().expect("a temporary folder"), config, captions).await
+    let load = move |folders: &[PathBuf]| Captioner::load_ensemble(folders, &options);
+    let app = TestApp::around(tempfile::tempdir().expect("a temporary folder"), config, load).await;
+    app.models.active().ready().await.expect("the bundled model loads");
+    app
 }
 
 /// Lines of `expansionnet caption --json`.
@@ -88,4 +93,46 @@ async fn options_reach_the_model() {
     assert_eq!(answer["candidates"].as_array().map(Vec::len), Some(1));
     let words = answer["caption"].as_str().expect("a caption").split_whitespace().count();
     assert!((1..=4).contains(&words), "at most five tokens, the start among them: {answer}");
+}
+
+/// A copy of the bundled model; the weights are given.
+fn copy_model(folder: &Path, weights: &[u8]) {
+    std::fs::create_dir_all(folder).expect("a folder");
+    for file in ["config.json", "vocab.json"] {
+        std::fs::copy(repository("models/default").join(file), folder.join(file)).expect("copies");
+    }
+    std::fs::write(folder.join("model.safetensors"), weights).expect("writes");
+}
+
+#[tokio::test]
+async fn another_model_takes_over_and_a_damaged_one_does_not() {
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    let weights = std::fs::read(repository("models/default/model.safetensors")).expect("the bundled weights");
+    copy_model(&directory.path().join("twin"), &weights);
+    copy_model(&directory.path().join("cut"), &weights[..weights.len() / 2]);
+    let mut changed = weights.clone();
+    changed[8..40].fill(b'!');
+    copy_model(&directory.path().join("garbled"), &changed);
+    let app = app_with(|config| config.model.directory = directory.path().to_owned()).await;
+    let caption = async || {
+        let photo = std::fs::read(&pictures()[0]).expect("a fixture");
+        app.caption(photo).await.json()
+    };
+    let alone = caption().await;
+
+    for id in ["cut", "garbled"] {
+        let refused = app.models.activate(&[id.to_owned()]).await.err();
+        let Some(ActivateError::Unusable { reason }) = refused else { panic!("{id}: {refused:?}") };
+        assert!(reason.contains("model.safetensors"), "{reason}");
+        assert!(!reason.contains(&directory.path().display().to_string()), "{reason}");
+        assert_eq!(caption().await["id"], alone["id"], "the old model still answers");
+    }
+
+    let ensemble = ["default".to_owned(), "twin".to_owned()];
+    let loaded = app.models.activate(&ensemble).await.expect("both are sound");
+    assert_eq!(loaded.info.id, "default+twin");
+    let together = caption().await;
+    assert_eq!((&together["cached"], &together["model"]["id"]), (&Value::Bool(false), &"default+twin".into()));
+    assert_eq!(together["caption"], alone["caption"]);
+    assert_same_score(&together["score"], &alone["score"]);
 }

@@ -2,12 +2,15 @@
 
 mod support;
 
+use axum::http::StatusCode;
 use expansionnet::captioning::{CaptionError, CaptionService, Captioned, QueueSettings};
 use futures_util::FutureExt;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use support::fake_model::{FAILS, FakeModel, PANICS, picture, service};
+use support::fake_model::{FAILS, FakeModel, KILLS, PANICS, UNPREPARABLE, picture, service};
+use support::web::{TestApp, png};
 use trainer::captioner::SearchOptions;
 
 const SETTINGS: QueueSettings = QueueSettings { capacity: 8, max_batch_size: 4, timeout: Duration::from_secs(20) };
@@ -124,7 +127,9 @@ async fn waiting_ends_at_the_deadline() {
     assert!(matches!(waiting.await, Err(CaptionError::TimedOut)));
     assert!(matches!(in_work.await, Err(CaptionError::TimedOut)));
     let later_batches = keeper.open();
+    let ended = service.ended();
     drop(service);
+    ended.await;
     assert_eq!(later_batches.try_iter().count(), 0, "nothing is computed for nobody");
 }
 
@@ -188,14 +193,79 @@ async fn photos_are_refused_while_the_model_loads() {
 }
 
 #[tokio::test]
+async fn a_panic_in_the_preparation_fails_only_its_own_photo() {
+    let app = TestApp::with(FakeModel::new(), |config| config.image.max_concurrent_decodes = 1).await;
+    app.caption(png(UNPREPARABLE, 1)).await.problem(500, "internal");
+    // Its place among those being decoded is free again.
+    assert_eq!(app.caption(png(4, 1)).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_wait_for_a_place_to_be_decoded_counts_towards_the_deadline() {
+    let (model, keeper) = FakeModel::gated_intake();
+    let app = TestApp::with(model, |config| {
+        config.image.max_concurrent_decodes = 1;
+        config.captioning.request_timeout_seconds = 1;
+    })
+    .await;
+    // One is being prepared, the other waits for its place.
+    let (one, other) = tokio::join!(app.caption(png(4, 1)), app.caption(png(5, 1)));
+    one.problem(504, "timed-out");
+    other.problem(504, "timed-out");
+    keeper.let_through();
+    assert_eq!(keeper.open().try_iter().count(), 1, "nobody prepares a picture that nobody waits for");
+    assert_eq!(app.caption(png(6, 1)).await.status, StatusCode::OK);
+}
+
+/// Fails in a way that the worker does not expect: what was thrown panics again when it is thrown away.
+async fn kill_the_thread(service: &CaptionService) {
+    let killed = service.caption(picture(KILLS, 1), SEARCH).await;
+    assert!(matches!(killed, Err(CaptionError::Stopped)), "{killed:?}");
+}
+
+#[tokio::test]
+async fn a_model_whose_thread_fails_is_loaded_again_and_captions_what_waits() {
+    let (model, keeper) = FakeModel::gated();
+    let mut models = vec![FakeModel::new(), model];
+    let service = CaptionService::start(SETTINGS, move || models.pop().ok_or("no more")).expect("a thread");
+    service.ready().await.expect("loads");
+    let killer = queue(&service, KILLS);
+    keeper.entered();
+    let waiting = queue(&service, 3);
+    drop(keeper);
+    assert!(matches!(killer.await, Err(CaptionError::Stopped)));
+    assert_eq!(captions(waiting).await, expected(3), "by the second model");
+    assert_eq!(captions(Box::pin(service.caption(picture(4, 1), SEARCH))).await, expected(4));
+}
+
+#[tokio::test]
+async fn a_model_whose_thread_fails_again_and_again_is_given_up() {
+    let loads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&loads);
+    let load = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, String>(FakeModel::new())
+    };
+    let service = CaptionService::start(SETTINGS, load).expect("a thread");
+    for _ in 0..4 {
+        service.ready().await.expect("loads");
+        kill_the_thread(&service).await;
+    }
+    assert!(service.failed().await.contains("ended unexpectedly"));
+    assert_eq!(loads.load(Ordering::SeqCst), 4);
+    assert!(matches!(service.caption(picture(4, 1), SEARCH).await, Err(CaptionError::Stopped)));
+}
+
+#[tokio::test]
 async fn the_last_handle_ends_the_thread() {
     let model = FakeModel::new();
     let dropped = model.dropped();
     let service = service(model, SETTINGS);
     service.ready().await.expect("loads");
-    let other = service.clone();
+    let (other, ended) = (service.clone(), service.ended());
     drop(service);
     assert!(!dropped.load(Ordering::SeqCst));
     drop(other);
+    ended.await;
     assert!(dropped.load(Ordering::SeqCst));
 }

@@ -1,7 +1,8 @@
 //! The thread that owns the model: takes what waits, captions it as one batch, answers each request.
 
 use super::batch::{self, Batch, Waiting};
-use super::{CaptionError, Captioned, Model, Pace, milliseconds};
+use super::pace::Pace;
+use super::{BatchSizes, CaptionError, Captioned, Model, milliseconds};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::time::Instant;
@@ -27,7 +28,13 @@ impl Waiting for Request {
 }
 
 /// Answers requests until every sender is gone and the queue is empty.
-pub(super) fn run<M: Model>(model: &M, mut queue: mpsc::Receiver<Request>, max_batch_size: usize, pace: &Pace) {
+pub(super) fn run<M: Model>(
+    model: &M,
+    queue: &mut mpsc::Receiver<Request>,
+    max_batch_size: usize,
+    pace: &Pace,
+    batches: &BatchSizes,
+) {
     while let Some(first) = queue.blocking_recv() {
         let next = || queue.try_recv().ok();
         let Batch { run, expired } = batch::collect(first, next, max_batch_size, Instant::now());
@@ -36,6 +43,8 @@ pub(super) fn run<M: Model>(model: &M, mut queue: mpsc::Receiver<Request>, max_b
         }
         if !run.is_empty() {
             let (photos, started) = (run.len(), Instant::now());
+            batches.record(photos);
+            pace.begin(photos);
             caption_batch(model, run);
             pace.record(photos, started.elapsed());
         }

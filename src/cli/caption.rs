@@ -1,7 +1,7 @@
 //! `expansionnet caption`: captions on the command line, by the same intake and worker as the server's.
 
-use crate::captioning::{CaptionService, Intake, Loaded, Photo};
-use crate::config::Config;
+use crate::captioning::{CaptionService, Folders, Intake, Loaded, Photo};
+use crate::config::{Config, LogFormat};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use futures_util::StreamExt;
@@ -28,7 +28,7 @@ pub(super) struct CaptionPhotos {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Model folder [default: model.path]
+    /// Model folder [default: model.path, with model.ensemble]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 
@@ -85,10 +85,11 @@ struct Outcome {
 
 impl CaptionPhotos {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        super::start_logging("warn");
+        super::start_logging("warn", LogFormat::Pretty);
         let mut config = Config::load(self.config.as_deref())?;
         if let Some(model) = &self.model {
             config.model.path.clone_from(model);
+            config.model.ensemble.clear();
         }
         config.model.device = self.device.unwrap_or(config.model.device);
         config.model.precision = self.precision.unwrap_or(config.model.precision);
@@ -98,8 +99,8 @@ impl CaptionPhotos {
     async fn caption_all(&self, config: Config) -> anyhow::Result<ExitCode> {
         let (folder, options) = (config.model.path.clone(), config.load_options());
         let queue = super::queue_settings(&config.captioning);
-        let model_folder = folder.clone();
-        let service = CaptionService::start(queue, move || Captioner::load(&model_folder, &options))?;
+        let folders = Folders::new(&config.model).configured;
+        let service = CaptionService::start(queue, move || Captioner::load_ensemble(&folders, &options))?;
         let loaded = service.ready().await;
         let loaded = loaded.map_err(|reason| anyhow!("the model {} cannot be used: {reason}", folder.display()))?;
         let (search, candidates) = self.search_options(&config, &loaded)?;
@@ -120,6 +121,11 @@ impl CaptionPhotos {
             progress.suspend(|| self.print(path, &outcome, candidates))?;
         }
         progress.finish_and_clear();
+        drop(outcomes);
+        // libtorch must not lose the process under a thread that computes.
+        let model_ended = service.ended();
+        drop(service);
+        model_ended.await;
         Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 

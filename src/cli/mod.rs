@@ -1,5 +1,7 @@
 //! The command line: one file a command.
 
+mod admin;
+mod backup;
 mod caption;
 mod completions;
 mod import;
@@ -8,7 +10,7 @@ mod train;
 mod vocabulary;
 
 use crate::captioning::QueueSettings;
-use crate::config::CaptioningConfig;
+use crate::config::{CaptioningConfig, LogFormat};
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer;
@@ -35,6 +37,8 @@ Examples:
   expansionnet serve --address 0.0.0.0:80         for the whole network
   expansionnet caption photo.jpg                  a caption, without a server
   expansionnet caption --json *.jpg > out.jsonl   many, for programs
+  expansionnet admin set-password                 for signing in at /sign-in
+  expansionnet backup backup.tar                  everything that is kept, while serving
   expansionnet completions bash > /etc/bash_completion.d/expansionnet";
 
 #[derive(Debug, Subcommand)]
@@ -44,6 +48,9 @@ enum Command {
     Import(import::Import),
     Train(train::Train),
     Features(train::Features),
+    Admin(admin::Admin),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Vocabulary(vocabulary::MakeVocabulary),
     Completions(completions::Completions),
 }
@@ -60,6 +67,9 @@ impl Cli {
             Command::Import(import) => import.run(),
             Command::Train(train) => train.run(),
             Command::Features(features) => features.run(),
+            Command::Admin(admin) => admin.run(),
+            Command::Backup(backup) => backup.run(),
+            Command::Restore(restore) => restore.run(),
             Command::Vocabulary(vocabulary) => vocabulary.run(),
             Command::Completions(completions) => completions.run(),
         }
@@ -67,13 +77,13 @@ impl Cli {
 }
 
 /// Logs to standard error, by RUST_LOG or from this level on.
-fn start_logging(default: &str) {
+fn start_logging(default: &str, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Pretty => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
+    }
 }
 
 /// How the queue behaves, by the settings.

@@ -1,9 +1,11 @@
 //! `expansionnet serve`: the web application, until Ctrl-C or SIGTERM.
 
-use crate::captioning::CaptionService;
-use crate::config::Config;
+use crate::captioning::{CaptionService, Folders, Models};
+use crate::config::{Config, StorageConfig};
+use crate::fetch::{Fetcher, is_public};
 use crate::store::Store;
-use crate::web::{self, AppState};
+use crate::store::housekeeping::{self, Retention};
+use crate::web::{self, AppState, Server};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use std::path::PathBuf;
@@ -11,7 +13,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 use trainer::captioner::Captioner;
 
 /// Serve the page and the API until Ctrl-C or SIGTERM
@@ -28,8 +29,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        super::start_logging("info");
         let mut config = Config::load(self.config.as_deref())?;
+        super::start_logging("info", config.log.format);
         if let Some(address) = self.address {
             config.server.address = address;
         }
@@ -39,38 +40,39 @@ impl Serve {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let shutdown_timeout = Duration::from_secs(config.server.shutdown_timeout_seconds);
     let address = config.server.address.clone();
     let listener = TcpListener::bind(&address).await;
     let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
     let directory = &config.storage.directory;
     let store = Store::open(directory).await;
     let store = store.with_context(|| format!("cannot use storage {}", directory.display()))?;
-    let captions = start_model(&config)?;
-    let state = AppState::new(config, captions.clone(), store.clone());
-
+    set_first_password(&store, &config.access.admin_password).await?;
+    let models = start_model(&config, store.clone()).await?;
+    let housekeeping = tokio::spawn(housekeeping::run(store.clone(), retention(&config.storage)));
     let local = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, web::app(state)).with_graceful_shutdown(async {
-        stopped.await.ok();
-    });
-    let mut server = tokio::spawn(server.into_future());
+    let settings = config.server.clone();
+    let fetcher = fetcher(&config)?;
+    let app = web::app(AppState::new(config, models.clone(), store.clone()).with_fetcher(fetcher));
+    let mut server = Server::start(listener, app, &settings);
     tracing::info!("listening on http://{local}");
-    announce_when_ready(captions.clone());
+    announce_when_ready(models.active());
 
     let failure = tokio::select! {
         () = asked_to_stop()? => None,
-        reason = captions.failed() => Some(anyhow!("the model cannot be used: {reason}")),
-        ended = &mut server => Some(anyhow!("the server ended: {ended:?}")),
+        reason = models.failed() => Some(anyhow!("the model cannot be used: {reason}")),
+        reason = server.failed() => Some(anyhow!("the server ended: {reason}")),
     };
-    stop.send(()).ok();
-    if !server.is_finished() {
-        tracing::info!("finishing what is in progress");
-        if tokio::time::timeout(shutdown_timeout, &mut server).await.is_err() {
-            tracing::warn!("gave up on requests still in progress after {shutdown_timeout:?}");
-            server.abort();
-        }
+    tracing::info!("finishing what is in progress");
+    if !server.stop().await {
+        tracing::warn!("gave up on requests still in progress after {} s", settings.shutdown_timeout_seconds);
     }
+    // libtorch must not lose the process under a thread that computes.
+    let model_ended = models.active().ended();
+    drop(models);
+    if tokio::time::timeout(settings.shutdown_timeout(), model_ended).await.is_err() {
+        tracing::warn!("gave up on what the model is computing");
+    }
+    housekeeping.abort();
     store.close().await;
     match failure {
         None => Ok(()),
@@ -78,14 +80,41 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
 }
 
-/// Starts the model's thread, which loads the model folder; the server answers meanwhile.
-fn start_model(config: &Config) -> anyhow::Result<CaptionService> {
-    let (folder, options) = (config.model.path.clone(), config.load_options());
-    if !folder.is_dir() {
-        bail!("there is no model folder {} (setting model.path)", folder.display());
+/// Sets the admin's password by the settings, on a server where none was set yet.
+async fn set_first_password(store: &Store, password: &str) -> anyhow::Result<()> {
+    if !password.is_empty() && store.set_first_admin_password(password).await? {
+        tracing::info!("the admin's password was set by access.admin_password");
     }
-    let load = move || Captioner::load(&folder, &options);
-    Ok(CaptionService::start(super::queue_settings(&config.captioning), load)?)
+    Ok(())
+}
+
+/// Starts the thread of the model chosen last, or else of the one in the settings; the server answers meanwhile.
+async fn start_model(config: &Config, store: Store) -> anyhow::Result<Models> {
+    let folders = Folders::new(&config.model);
+    if let Some(folder) = folders.configured.iter().find(|folder| !folder.is_dir()) {
+        bail!("there is no model folder {} (settings model.path, model.ensemble)", folder.display());
+    }
+    let (queue, options) = (super::queue_settings(&config.captioning), config.load_options());
+    let load = move |folders: &[PathBuf]| Captioner::load_ensemble(folders, &options);
+    Ok(Models::start(folders, queue, store, load).await?)
+}
+
+/// What is kept, by the settings.
+fn retention(storage: &StorageConfig) -> Retention {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let days = u32::try_from(storage.keep_days).unwrap_or(u32::MAX);
+    Retention {
+        undo: Duration::from_secs(storage.undo_minutes.saturating_mul(60)),
+        age: (days > 0).then(|| DAY * days),
+        bytes: (storage.max_bytes > 0).then_some(storage.max_bytes),
+    }
+}
+
+/// What fetches photos by their address, where the settings let clients name them.
+fn fetcher(config: &Config) -> anyhow::Result<Option<Fetcher>> {
+    let fetch = &config.fetch;
+    let fetcher = fetch.enabled.then(|| Fetcher::new(fetch, config.server.max_upload_bytes, is_public));
+    Ok(fetcher.transpose()?)
 }
 
 /// Logs what was loaded, once it is.

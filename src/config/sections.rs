@@ -73,7 +73,7 @@ pub struct CaptioningConfig {
     pub queue_capacity: usize,
     /// Photos captioned at once.
     pub max_batch_size: usize,
-    /// Seconds a photo may wait.
+    /// Seconds for one photo, every wait included.
     pub request_timeout_seconds: u64,
     /// Beams unless the request says.
     pub beam_size: usize,
@@ -130,7 +130,7 @@ pub struct AccessConfig {
     /// The first password; empty: none.
     pub admin_password: String,
     /// Hours that a sign-in lasts.
-    pub session_hours: u64,
+    pub session_hours: u32,
     /// The sign-in cookie goes over HTTPS only.
     pub secure_cookies: bool,
 }
@@ -157,7 +157,7 @@ pub struct LimitsConfig {
     pub photos_per_minute_per_address: u32,
     /// Photos a minute; 0: no limit.
     pub photos_per_minute_per_key: u32,
-    /// Wrong passwords a minute and address.
+    /// Tries a minute and address.
     pub sign_in_attempts_per_minute: u32,
 }
 
@@ -192,6 +192,11 @@ pub enum LogFormat {
 }
 
 impl ServerConfig {
+    /// Time for finishing after a signal.
+    pub fn shutdown_timeout(&self) -> Duration {
+        Duration::from_secs(self.shutdown_timeout_seconds)
+    }
+
     /// Time for sending one request.
     pub fn upload_timeout(&self) -> Duration {
         Duration::from_secs(self.upload_timeout_seconds)

@@ -1,11 +1,17 @@
-//! Captions: written once, found again by what was asked, listed newest first.
+//! Captions: written once, found again by what was asked. `history.rs` is what people do with them later.
 
-use super::{NewImage, Store, StoreError, new_id};
+mod history;
+mod search;
+
+pub use history::CaptionFilter;
+
+use super::images::{NewImage, StoredImage};
+use super::{Store, StoreError, joined, new_id};
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
+use sqlx::{FromRow, SqliteConnection};
 
 /// One wording and how likely the model finds it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Candidate {
     /// Sentence case, full stop.
     pub caption: String,
@@ -14,7 +20,7 @@ pub struct Candidate {
 }
 
 /// Where the time went, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, FromRow)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, FromRow, utoipa::ToSchema)]
 pub struct Timings {
     /// Decoding and preparing the photo.
     #[sqlx(rename = "decode_ms")]
@@ -61,9 +67,13 @@ pub struct NewCaption {
 pub struct StoredCaption {
     /// UUID version 7.
     pub id: String,
-    /// The best wording.
+    /// The model's best wording.
     pub caption: String,
-    /// Its mean log-probability per token.
+    /// What a person made of it.
+    pub edited: Option<String>,
+    /// When, as `created_at`.
+    pub edited_at: Option<String>,
+    /// Of `caption`: its mean log-probability per token.
     pub score: f64,
     /// Every beam, best first.
     pub candidates: Vec<Candidate>,
@@ -83,6 +93,15 @@ pub struct StoredCaption {
     pub width: u32,
     /// In pixels, upright.
     pub height: u32,
+    /// The newest name that the photo was uploaded under.
+    pub file_name: Option<String>,
+}
+
+impl StoredCaption {
+    /// The wording to show: the person's where there is one, else the model's.
+    pub fn shown(&self) -> &str {
+        self.edited.as_deref().unwrap_or(&self.caption)
+    }
 }
 
 /// A row, its candidates still as text.
@@ -90,6 +109,8 @@ pub struct StoredCaption {
 struct CaptionRow {
     id: String,
     caption: String,
+    edited: Option<String>,
+    edited_at: Option<String>,
     score: f64,
     candidates: String,
     model_id: String,
@@ -101,6 +122,7 @@ struct CaptionRow {
     sha256: String,
     width: u32,
     height: u32,
+    file_name: Option<String>,
 }
 
 impl TryFrom<CaptionRow> for StoredCaption {
@@ -112,6 +134,8 @@ impl TryFrom<CaptionRow> for StoredCaption {
             candidates: candidates.map_err(|source| StoreError::Candidates { id: row.id.clone(), source })?,
             id: row.id,
             caption: row.caption,
+            edited: row.edited,
+            edited_at: row.edited_at,
             score: row.score,
             model_id: row.model_id,
             model_revision: row.model_revision,
@@ -121,49 +145,73 @@ impl TryFrom<CaptionRow> for StoredCaption {
             sha256: row.sha256,
             width: row.width,
             height: row.height,
+            file_name: row.file_name,
         })
     }
 }
 
 /// Captions with their photos; each query says which and in what order.
 macro_rules! select_captions {
-    ($rest:literal) => {
+    ($($rest:expr),+) => {
         concat!(
-            "SELECT captions.id, caption, score, candidates, model_id, model_revision, \
+            "SELECT captions.id, caption, edited, edited_at, score, candidates, model_id, model_revision, \
              decode_ms, queue_ms, encode_ms, search_ms, captions.created_at, \
-             image_id, sha256, width, height \
+             image_id, sha256, width, height, file_name \
              FROM captions JOIN images ON images.id = captions.image_id ",
-            $rest
+            $($rest),+
         )
     };
 }
+use select_captions;
 
 impl Store {
     /// Stores a photo, if it is new, and its caption, in one transaction.
     ///
-    /// When an equal request was faster, its caption is returned and nothing is written.
+    /// When an equal request was faster, its caption is returned; a deleted one is replaced. The photo goes
+    /// by its newest name.
+    ///
+    /// # Errors
+    /// When the database or a file cannot be written; then nothing is.
+    pub async fn add_caption(&self, image: NewImage, caption: NewCaption) -> Result<StoredCaption, StoreError> {
+        let store = self.clone();
+        // A task of its own: it goes on when the client leaves, so that files and rows come together.
+        joined(tokio::spawn(async move { store.add(image, &caption).await })).await
+    }
+
+    async fn add(&self, image: NewImage, caption: &NewCaption) -> Result<StoredCaption, StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let kept = insert_image(&mut transaction, &image).await?;
+        let row = insert_caption(&mut transaction, &kept, caption).await?;
+        let written = async {
+            self.place_files(&mut transaction, &kept, image.files).await?;
+            Ok(transaction.commit().await?)
+        };
+        if let Err(error) = written.await {
+            if let Err(error) = self.remove_orphans([kept.sha256].into()).await {
+                tracing::error!(%error, "files without a row cannot be cleared away");
+            }
+            return Err(error);
+        }
+        row.try_into()
+    }
+
+    /// Stores another caption of a photo that is here; `None` if it no longer is.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn add_caption(&self, image: &NewImage, caption: &NewCaption) -> Result<StoredCaption, StoreError> {
-        let mut transaction = self.database.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query(
-            "INSERT INTO images (id, sha256, file_name, media_type, width, height, bytes) \
-             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
-        )
-        .bind(new_id())
-        .bind(&image.sha256)
-        .bind(&image.file_name)
-        .bind(image.media_type)
-        .bind(image.width)
-        .bind(image.height)
-        .bind(to_integer(image.bytes))
-        .execute(&mut *transaction)
-        .await?;
-        insert_caption(&mut transaction, &image.sha256, caption).await?;
-        let row = find(&mut *transaction, &image.sha256, &caption.key).await?;
+    pub async fn add_caption_of(
+        &self,
+        image: &StoredImage,
+        caption: &NewCaption,
+    ) -> Result<Option<StoredCaption>, StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let here = sqlx::query("SELECT 1 FROM images WHERE id = ?").bind(&image.id);
+        if here.fetch_optional(&mut *transaction).await?.is_none() {
+            return Ok(None);
+        }
+        let row = insert_caption(&mut transaction, image, caption).await?;
         transaction.commit().await?;
-        row.ok_or(sqlx::Error::RowNotFound)?.try_into()
+        row.try_into().map(Some)
     }
 
     /// Finds what the same photo, model and search gave before.
@@ -175,36 +223,48 @@ impl Store {
         row.map(StoredCaption::try_from).transpose()
     }
 
-    /// Finds a caption.
+    /// Finds a caption; a deleted one is not there.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn caption(&self, id: &str) -> Result<Option<StoredCaption>, StoreError> {
-        let row: Option<CaptionRow> =
-            sqlx::query_as(select_captions!("WHERE captions.id = ?")).bind(id).fetch_optional(&self.database).await?;
+        let row: Option<CaptionRow> = sqlx::query_as(select_captions!("WHERE captions.id = ? AND deleted_at IS NULL"))
+            .bind(id)
+            .fetch_optional(&self.database)
+            .await?;
         row.map(StoredCaption::try_from).transpose()
-    }
-
-    /// Lists captions, newest first; with `before`, only those older than that id.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn captions(&self, limit: u32, before: Option<&str>) -> Result<Vec<StoredCaption>, StoreError> {
-        let rows: Vec<CaptionRow> =
-            sqlx::query_as(select_captions!("WHERE ?1 IS NULL OR captions.id < ?1 ORDER BY captions.id DESC LIMIT ?2"))
-                .bind(before)
-                .bind(limit)
-                .fetch_all(&self.database)
-                .await?;
-        rows.into_iter().map(StoredCaption::try_from).collect()
     }
 }
 
+/// The photo's row, which may be there already.
+async fn insert_image(connection: &mut SqliteConnection, image: &NewImage) -> Result<StoredImage, sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO images (id, sha256, file_name, media_type, width, height, bytes) \
+         VALUES (?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (sha256) DO UPDATE SET file_name = excluded.file_name \
+         WHERE excluded.file_name IS NOT NULL AND excluded.file_name IS NOT images.file_name",
+    )
+    .bind(new_id())
+    .bind(&image.sha256)
+    .bind(&image.file_name)
+    .bind(image.files.media_type)
+    .bind(image.width)
+    .bind(image.height)
+    .bind(to_integer(image.files.bytes))
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query_as("SELECT id, sha256, media_type FROM images WHERE sha256 = ?")
+        .bind(&image.sha256)
+        .fetch_one(connection)
+        .await
+}
+
+/// Inserts a caption and gives the one that now has its key: a deleted one is replaced, any other stays.
 async fn insert_caption(
-    connection: &mut sqlx::SqliteConnection,
-    sha256: &str,
+    connection: &mut SqliteConnection,
+    image: &StoredImage,
     new: &NewCaption,
-) -> Result<(), StoreError> {
+) -> Result<CaptionRow, StoreError> {
     let best = new.candidates.first().ok_or(sqlx::Error::RowNotFound)?;
     let candidates = serde_json::to_string(&new.candidates).map_err(|source| {
         let id = String::new();
@@ -213,10 +273,16 @@ async fn insert_caption(
     sqlx::query(
         "INSERT INTO captions (id, image_id, model_id, model_revision, precision, beam_size, max_length, \
          caption, score, candidates, decode_ms, queue_ms, encode_ms, search_ms) \
-         SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM images WHERE sha256 = ? \
-         ON CONFLICT (image_id, model_revision, precision, beam_size, max_length) DO NOTHING",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (image_id, model_revision, precision, beam_size, max_length) DO UPDATE SET \
+         id = excluded.id, model_id = excluded.model_id, caption = excluded.caption, score = excluded.score, \
+         candidates = excluded.candidates, decode_ms = excluded.decode_ms, queue_ms = excluded.queue_ms, \
+         encode_ms = excluded.encode_ms, search_ms = excluded.search_ms, created_at = excluded.created_at, \
+         edited = NULL, edited_at = NULL, deleted_at = NULL \
+         WHERE captions.deleted_at IS NOT NULL",
     )
     .bind(new_id())
+    .bind(&image.id)
     .bind(&new.model_id)
     .bind(&new.key.model_revision)
     .bind(&new.key.precision)
@@ -229,10 +295,9 @@ async fn insert_caption(
     .bind(new.timings.queue)
     .bind(new.timings.encode)
     .bind(new.timings.search)
-    .bind(sha256)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    Ok(find(connection, &image.sha256, &new.key).await?.ok_or(sqlx::Error::RowNotFound)?)
 }
 
 async fn find<'e>(
@@ -241,7 +306,8 @@ async fn find<'e>(
     key: &SearchKey,
 ) -> Result<Option<CaptionRow>, sqlx::Error> {
     sqlx::query_as(select_captions!(
-        "WHERE sha256 = ? AND model_revision = ? AND precision = ? AND beam_size = ? AND max_length = ?"
+        "WHERE sha256 = ? AND model_revision = ? AND precision = ? AND beam_size = ? AND max_length = ? \
+         AND deleted_at IS NULL"
     ))
     .bind(sha256)
     .bind(&key.model_revision)
@@ -253,7 +319,7 @@ async fn find<'e>(
 }
 
 /// SQLite's integers are signed; sizes and counts beyond them do not occur.
-fn to_integer<N: TryInto<i64>>(number: N) -> i64 {
+pub(super) fn to_integer<N: TryInto<i64>>(number: N) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 

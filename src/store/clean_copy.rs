@@ -21,8 +21,6 @@ pub struct CleanCopy {
     pub bytes: Vec<u8>,
     /// Media type of `bytes`.
     pub media_type: &'static str,
-    /// File name extension that goes with it, without the dot.
-    pub extension: &'static str,
     /// A small JPEG of the photo.
     pub thumbnail: Vec<u8>,
 }
@@ -48,7 +46,6 @@ pub fn clean_copy(uploaded: &[u8], decoded: &DecodedImage, thumbnail_side: u32) 
     Ok(CleanCopy {
         bytes,
         media_type: format.media_type(),
-        extension: format.extension(),
         thumbnail: trainer::image::thumbnail_jpeg(&decoded.pixels, thumbnail_side)?,
     })
 }

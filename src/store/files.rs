@@ -2,8 +2,10 @@
 
 use super::StoreError;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use tempfile::TempPath;
 
 /// Which of a photo's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,9 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    fn folder(self) -> &'static str {
+    pub(super) const ALL: [FileKind; 2] = [FileKind::Photo, FileKind::Thumbnail];
+
+    pub(super) fn folder(self) -> &'static str {
         match self {
             FileKind::Photo => "images",
             FileKind::Thumbnail => "thumbnails",
@@ -30,51 +34,129 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// How the names of files begin that are not in their place yet.
+    pub(super) const STAGED: &'static str = ".staged-";
+
     pub(super) fn new(directory: &Path) -> Files {
         Files { directory: directory.to_owned() }
     }
 
-    /// Where a file lies: `images/ab/ab12….jpg`.
-    pub(super) fn path(&self, kind: FileKind, sha256: &str, extension: &str) -> PathBuf {
-        let shelf = sha256.get(..2).unwrap_or_default();
-        let folder = self.directory.join(kind.folder()).join(shelf);
-        folder.join(format!("{sha256}.{extension}"))
+    /// The folder of all.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 
-    /// Writes a file so that it is either whole or not there, also after a power cut.
-    pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Where a kind of files lies, shelf by shelf.
+    pub(super) fn folder(&self, kind: FileKind) -> PathBuf {
+        self.directory.join(kind.folder())
+    }
+
+    /// Where a file lies: `images/ab/ab12….jpg`. `media_type` is the photo's.
+    pub(super) fn path(&self, kind: FileKind, sha256: &str, media_type: &str) -> PathBuf {
+        let extension = match (kind, media_type) {
+            (FileKind::Photo, "image/png") => "png",
+            (FileKind::Photo, "image/webp") => "webp",
+            (FileKind::Photo, _) | (FileKind::Thumbnail, _) => "jpg",
+        };
+        let shelf = sha256.get(..2).unwrap_or_default();
+        self.folder(kind).join(shelf).join(format!("{sha256}.{extension}"))
+    }
+
+    /// Writes a file near its place, durably. Whoever holds it may place it; dropped, it is gone.
+    pub(super) fn stage(&self, path: &Path, bytes: &[u8]) -> Result<TempPath, StoreError> {
         let failed = |source| StoreError::File { path: path.to_owned(), source };
         let folder = path.parent().unwrap_or(&self.directory);
         fs::create_dir_all(folder).map_err(failed)?;
-        let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        let mut beside = tempfile::Builder::new().prefix(Self::STAGED).tempfile_in(folder).map_err(failed)?;
         beside.write_all(bytes).map_err(failed)?;
         beside.as_file().sync_all().map_err(failed)?;
-        beside.persist(path).map_err(|error| failed(error.error))?;
+        Ok(beside.into_temp_path())
+    }
+
+    /// Renames a staged file into its place, where it is either whole or not there, also after a power cut.
+    pub(super) fn place(&self, staged: TempPath, path: &Path) -> Result<(), StoreError> {
+        let failed = |source| StoreError::File { path: path.to_owned(), source };
+        staged.persist(path).map_err(|error| failed(error.error))?;
         // The rename itself, and a folder made on the way, are durable once the folders above are synced.
-        for folder in folder.ancestors().take_while(|folder| folder.starts_with(&self.directory)) {
+        for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.directory)) {
             File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
         }
         Ok(())
     }
+
+    /// Removes whatever there is of a photo.
+    pub(super) fn remove(&self, sha256: &str) -> Result<(), StoreError> {
+        let photos = MEDIA_TYPES.map(|media_type| self.path(FileKind::Photo, sha256, media_type));
+        let thumbnail = self.path(FileKind::Thumbnail, sha256, "image/jpeg");
+        photos.iter().chain([&thumbnail]).try_for_each(|path| match fs::remove_file(path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::File { path: path.to_owned(), source })
+            }
+            _ => Ok(()),
+        })
+    }
+
+    /// The names in a folder; none where there is no folder yet.
+    pub(super) fn list(folder: &Path) -> Result<Vec<String>, StoreError> {
+        let failed = |source| StoreError::File { path: folder.to_owned(), source };
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let names: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
+        Ok(names.map_err(failed)?.into_iter().filter_map(|name| name.into_string().ok()).collect())
+    }
+
+    /// Removes a file that was written before this moment.
+    pub(super) fn remove_older(path: &Path, than: SystemTime) -> Result<(), StoreError> {
+        let written = fs::metadata(path).and_then(|metadata| metadata.modified());
+        let removed = written.and_then(|written| if written < than { fs::remove_file(path) } else { Ok(()) });
+        match removed {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::File { path: path.to_owned(), source })
+            }
+            _ => Ok(()),
+        }
+    }
 }
+
+/// Of the copies that are kept.
+const MEDIA_TYPES: [&str; 3] = ["image/jpeg", "image/png", "image/webp"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("lists");
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect()
+    }
+
     #[test]
-    fn files_are_written_whole_and_leave_nothing_beside() {
+    fn files_are_placed_whole_and_leave_nothing_beside() {
         let directory = tempfile::tempdir().expect("a temporary folder");
         let files = Files::new(directory.path());
-        let path = files.path(FileKind::Photo, "ab12", "jpg");
+        let path = files.path(FileKind::Photo, "ab12", "image/jpeg");
         assert_eq!(path, directory.path().join("images/ab/ab12.jpg"));
 
-        files.write(&path, b"first").expect("writes");
-        files.write(&path, b"second").expect("writes over it");
-
+        for bytes in [b"first".as_slice(), b"second"] {
+            let staged = files.stage(&path, bytes).expect("writes");
+            files.place(staged, &path).expect("renames");
+        }
         assert_eq!(fs::read(&path).expect("reads"), b"second");
-        let beside = fs::read_dir(directory.path().join("images/ab")).expect("lists");
-        assert_eq!(beside.count(), 1);
+        assert_eq!(names(&directory.path().join("images/ab")), ["ab12.jpg"]);
+    }
+
+    #[test]
+    fn what_is_never_placed_is_gone() {
+        let directory = tempfile::tempdir().expect("a temporary folder");
+        let files = Files::new(directory.path());
+        let path = files.path(FileKind::Thumbnail, "ab12", "image/png");
+        assert_eq!(path, directory.path().join("thumbnails/ab/ab12.jpg"));
+        let staged = files.stage(&path, b"photo").expect("writes");
+        assert!(names(&directory.path().join("thumbnails/ab"))[0].starts_with(Files::STAGED));
+        drop(staged);
+        assert!(names(&directory.path().join("thumbnails/ab")).is_empty());
     }
 
     #[test]
@@ -82,8 +164,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary folder");
         fs::write(directory.path().join("images"), b"in the way").expect("writes");
         let files = Files::new(directory.path());
-        let path = files.path(FileKind::Photo, "ab12", "jpg");
-        let error = files.write(&path, b"photo").expect_err("a file is in the way");
+        let path = files.path(FileKind::Photo, "ab12", "image/jpeg");
+        let error = files.stage(&path, b"photo").expect_err("a file is in the way");
         assert!(error.to_string().contains("ab12.jpg"), "{error}");
     }
 }

@@ -1,23 +1,34 @@
 //! Photos: their files and their rows.
 
-use super::{CleanCopy, FileKind, Store, StoreError};
-use std::path::PathBuf;
+use super::captions::to_integer;
+use super::{CleanCopy, FileKind, Store, StoreError, StoredCaption, joined};
+use sqlx::SqliteConnection;
+use tempfile::TempPath;
 
 /// A photo about to be stored.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct NewImage {
     /// Of the bytes as uploaded, hexadecimal.
     pub sha256: String,
     /// The name it was uploaded under.
     pub file_name: Option<String>,
-    /// Media type of the stored copy.
-    pub media_type: &'static str,
     /// In pixels, upright.
     pub width: u32,
     /// In pixels, upright.
     pub height: u32,
-    /// Size of the stored copy.
-    pub bytes: u64,
+    /// What is kept of it.
+    pub files: StagedFiles,
+}
+
+/// A photo's files, durable and near their place. Dropped before they are placed, they are gone.
+#[derive(Debug)]
+pub struct StagedFiles {
+    photo: TempPath,
+    thumbnail: TempPath,
+    /// Media type of the photo.
+    pub(super) media_type: &'static str,
+    /// Both together.
+    pub(super) bytes: u64,
 }
 
 /// A stored photo.
@@ -32,43 +43,78 @@ pub struct StoredImage {
 }
 
 impl Store {
-    /// Writes a photo's files. They are durable when this returns; the row comes with the first caption.
+    /// Writes a photo's files; [`Store::add_caption`] puts them in their place together with their rows.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub async fn keep_files(&self, sha256: &str, copy: CleanCopy) -> Result<(), StoreError> {
+    pub async fn stage_files(&self, sha256: &str, copy: CleanCopy) -> Result<StagedFiles, StoreError> {
         let files = self.files.clone();
-        let photo = files.path(FileKind::Photo, sha256, copy.extension);
-        let thumbnail = files.path(FileKind::Thumbnail, sha256, THUMBNAIL_EXTENSION);
-        let writing = tokio::task::spawn_blocking(move || {
-            files.write(&photo, &copy.bytes)?;
-            files.write(&thumbnail, &copy.thumbnail)
-        });
-        writing.await.unwrap_or_else(|died| Err(StoreError::Died(died.to_string())))
+        let photo = files.path(FileKind::Photo, sha256, copy.media_type);
+        let thumbnail = files.path(FileKind::Thumbnail, sha256, copy.media_type);
+        joined(tokio::task::spawn_blocking(move || {
+            Ok(StagedFiles {
+                photo: files.stage(&photo, &copy.bytes)?,
+                thumbnail: files.stage(&thumbnail, &copy.thumbnail)?,
+                media_type: copy.media_type,
+                bytes: (copy.bytes.len() + copy.thumbnail.len()) as u64,
+            })
+        }))
+        .await
     }
 
-    /// True when the photo with this hash is stored.
+    /// Puts a photo's files in their place, unless they are there already. The transaction that wrote its
+    /// row keeps housekeeping, which removes files in one too, from crossing this.
+    pub(super) async fn place_files(
+        &self,
+        transaction: &mut SqliteConnection,
+        image: &StoredImage,
+        staged: StagedFiles,
+    ) -> Result<(), StoreError> {
+        let (media_type, bytes) = (staged.media_type, staged.bytes);
+        let (files, image_id, kept) = (self.files.clone(), image.id.clone(), image.clone());
+        let placed = joined(tokio::task::spawn_blocking(move || {
+            let there = FileKind::ALL.iter().all(|kind| files.path(*kind, &kept.sha256, &kept.media_type).is_file());
+            if !there {
+                files.place(staged.photo, &files.path(FileKind::Photo, &kept.sha256, media_type))?;
+                files.place(staged.thumbnail, &files.path(FileKind::Thumbnail, &kept.sha256, media_type))?;
+            }
+            Ok(!there)
+        }));
+        if placed.await? {
+            // A row whose files were lost may be of a copy of another type.
+            let update = sqlx::query("UPDATE images SET media_type = ?, bytes = ? WHERE id = ?");
+            update.bind(media_type).bind(to_integer(bytes)).bind(image_id).execute(transaction).await?;
+        }
+        Ok(())
+    }
+
+    /// Calls a photo by the name it came under this time, where it came under one.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn has_image(&self, sha256: &str) -> Result<bool, StoreError> {
-        let found: i64 = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM images WHERE sha256 = ?)")
-            .bind(sha256)
-            .fetch_one(&self.database)
-            .await?;
-        Ok(found != 0)
+    pub async fn name_photo(
+        &self,
+        mut caption: StoredCaption,
+        file_name: Option<String>,
+    ) -> Result<StoredCaption, StoreError> {
+        if file_name.is_some() && file_name != caption.file_name {
+            let update = sqlx::query("UPDATE images SET file_name = ? WHERE id = ?");
+            update.bind(&file_name).bind(&caption.image_id).execute(&self.writer).await?;
+            caption.file_name = file_name;
+        }
+        Ok(caption)
     }
 
-    /// Finds a photo.
+    /// Finds a photo; one whose captions are all deleted is not there.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn image(&self, id: &str) -> Result<Option<StoredImage>, StoreError> {
-        let found = sqlx::query_as("SELECT id, sha256, media_type FROM images WHERE id = ?")
-            .bind(id)
-            .fetch_optional(&self.database)
-            .await?;
-        Ok(found)
+        let found = sqlx::query_as(
+            "SELECT id, sha256, media_type FROM images WHERE id = ? \
+             AND EXISTS (SELECT 1 FROM captions WHERE image_id = images.id AND deleted_at IS NULL)",
+        );
+        Ok(found.bind(id).fetch_optional(&self.database).await?)
     }
 
     /// Reads one of a photo's files; `None` when someone removed it.
@@ -76,23 +122,11 @@ impl Store {
     /// # Errors
     /// When the file is there but cannot be read.
     pub async fn read_file(&self, image: &StoredImage, kind: FileKind) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = self.file_path(image, kind);
+        let path = self.files.path(kind, &image.sha256, &image.media_type);
         match tokio::fs::read(&path).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(StoreError::File { path, source }),
         }
     }
-
-    fn file_path(&self, image: &StoredImage, kind: FileKind) -> PathBuf {
-        let extension = match (kind, image.media_type.as_str()) {
-            (FileKind::Thumbnail, _) => THUMBNAIL_EXTENSION,
-            (FileKind::Photo, "image/png") => "png",
-            (FileKind::Photo, "image/webp") => "webp",
-            (FileKind::Photo, _) => "jpg",
-        };
-        self.files.path(kind, &image.sha256, extension)
-    }
 }
-
-const THUMBNAIL_EXTENSION: &str = "jpg";

@@ -6,30 +6,52 @@
 //!                     thumbnails/ab/ab12….jpg
 //! ```
 //!
-//! A file is whole before the row that names it is written, so a kill at any moment leaves at worst a file
-//! without a row, which is harmless: the same photo writes the same file again.
+//! A photo's files are written beside their place and renamed into it just before the commit of their rows.
+//! A kill at any moment leaves at worst files without a row, which housekeeping clears away at the next start.
 
+pub mod backup;
 mod captions;
 mod clean_copy;
 mod files;
+#[cfg(test)]
+mod fixtures;
+mod health;
+pub mod housekeeping;
 mod images;
+mod keys;
+mod neighbours;
+mod password;
+mod secrets;
+mod sessions;
+mod settings;
 
-pub use captions::{Candidate, NewCaption, SearchKey, StoredCaption, Timings};
+pub use captions::{Candidate, CaptionFilter, NewCaption, SearchKey, StoredCaption, Timings};
 pub use clean_copy::{CleanCopy, clean_copy};
 pub use files::FileKind;
-pub use images::{NewImage, StoredImage};
+pub use images::{NewImage, StagedFiles, StoredImage};
+pub use keys::{ApiKey, NewKey, ValidKey, key_name};
+pub use neighbours::Neighbours;
+pub use password::SHORTEST_PASSWORD;
+pub use sessions::SessionRole;
 
 use files::Files;
+use serde::Serialize;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+use tokio::task::JoinHandle;
 
 /// The database and the folders of files. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
+    /// For reading; what is written here waits for the writer's turn to end.
     database: SqlitePool,
+    /// The one connection of those who write often: they take turns in their order.
+    writer: SqlitePool,
     files: Files,
+    opened: SystemTime,
 }
 
 /// Anything that keeps the store from reading or writing.
@@ -57,9 +79,18 @@ pub enum StoreError {
         /// What is wrong.
         source: serde_json::Error,
     },
-    /// A thread that writes files died.
-    #[error("writing ended unexpectedly: {0}")]
+    /// A thread that writes files or hashes a password died.
+    #[error("working ended unexpectedly: {0}")]
     Died(String),
+    /// The system has no random numbers.
+    #[error("random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The password is too short.
+    #[error("the password must have {SHORTEST_PASSWORD} characters or more")]
+    ShortPassword,
+    /// The password could not be hashed, or what is stored is no password hash.
+    #[error("password: {0}")]
+    Password(argon2::password_hash::Error),
 }
 
 impl Store {
@@ -75,7 +106,7 @@ impl Store {
     pub async fn open(directory: &Path) -> Result<Store, StoreError> {
         std::fs::create_dir_all(directory).map_err(|source| StoreError::File { path: directory.to_owned(), source })?;
         let options = SqliteConnectOptions::new()
-            .filename(directory.join("expansionnet.sqlite3"))
+            .filename(directory.join(backup::DATABASE))
             .create_if_missing(true)
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -83,15 +114,56 @@ impl Store {
             // sync of the log per caption, which is little beside the model's work.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Self::BUSY_TIMEOUT);
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        sqlx::migrate!().run(&writer).await?;
         let database = SqlitePoolOptions::new().max_connections(Self::CONNECTIONS).connect_with(options).await?;
-        sqlx::migrate!().run(&database).await?;
-        Ok(Store { database, files: Files::new(directory) })
+        Ok(Store { database, writer, files: Files::new(directory), opened: SystemTime::now() })
     }
 
     /// Closes every connection, which folds the write-ahead log into the database file.
     pub async fn close(&self) {
         self.database.close().await;
+        self.writer.close().await;
     }
+}
+
+impl StoreError {
+    /// True when there is no room left on the disk.
+    pub fn is_full(&self) -> bool {
+        match self {
+            StoreError::Database(sqlx::Error::Database(error)) => {
+                // SQLITE_FULL, and SQLITE_IOERR_SHMSIZE: no room for the index of the write-ahead log.
+                matches!(error.code().as_deref(), Some("13" | "4874"))
+            }
+            StoreError::File { source, .. } => {
+                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        }
+    }
+
+    /// True when others have kept the database locked for too long.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            StoreError::Database(sqlx::Error::PoolTimedOut) => true,
+            StoreError::Database(sqlx::Error::Database(error)) => {
+                // SQLITE_BUSY and its kinds, of which the lowest byte is the same.
+                let code = error.code().and_then(|code| code.parse::<u32>().ok());
+                code.is_some_and(|code| code & 0xFF == 5)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What a task gave; a task that died is an error.
+async fn joined<T>(task: JoinHandle<Result<T, StoreError>>) -> Result<T, StoreError> {
+    task.await.unwrap_or_else(|died| Err(StoreError::Died(died.to_string())))
+}
+
+/// Any number of values as one parameter, for `json_each`.
+fn json_list(values: impl Serialize) -> String {
+    serde_json::json!(values).to_string()
 }
 
 /// A new id: UUID version 7, whose text sorts by age.

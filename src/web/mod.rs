@@ -1,17 +1,28 @@
 //! Pages and API. [`app`] is the whole web application without a socket, so that tests can call it.
 
+mod admin;
 mod answer;
 mod api;
 mod assets;
+mod auth;
+mod body_time;
 mod captioning;
+mod cross_site;
+mod exchange;
 mod health;
+mod history;
+mod limits;
+mod metrics;
+mod openapi;
 mod options;
 mod pages;
 mod problem;
 mod request_id;
 mod router;
+mod server;
 mod state;
 mod upload;
 
 pub use router::app;
+pub use server::Server;
 pub use state::AppState;

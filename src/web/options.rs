@@ -1,16 +1,19 @@
 //! The options of a caption request: as asked for, and as checked against what the model can do.
 
+use super::AppState;
 use super::problem::Problem;
+use crate::captioning::CaptionService;
 use crate::config::CaptioningConfig;
 use serde::Deserialize;
 use trainer::captioner::SearchOptions;
 
 /// The names, in the words of the API.
-const NAMES: [&str; 3] = ["beam_size", "max_length", "candidates"];
+const NAMES: [&str; 4] = ["beam_size", "max_length", "candidates", "model"];
 
 /// What a request asks for; `None` is the default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct RequestedOptions {
     /// Beams of the search.
     pub beam_size: Option<usize>,
@@ -18,6 +21,8 @@ pub(super) struct RequestedOptions {
     pub max_length: Option<usize>,
     /// Captions in the answer.
     pub candidates: Option<usize>,
+    /// Id of the model that must be in service.
+    pub model: Option<String>,
 }
 
 /// Options that can be used.
@@ -34,6 +39,10 @@ impl RequestedOptions {
             "beam_size" => &mut self.beam_size,
             "max_length" => &mut self.max_length,
             "candidates" => &mut self.candidates,
+            "model" => {
+                self.model = Some(value.trim().to_owned());
+                return Ok(());
+            }
             _ => {
                 let names = NAMES.join(", ");
                 let detail = format!("there is no option `{name}`; there is: {names}");
@@ -47,8 +56,25 @@ impl RequestedOptions {
         Ok(())
     }
 
+    /// These options, and others where these say nothing.
+    pub(super) fn or(self, others: RequestedOptions) -> RequestedOptions {
+        RequestedOptions {
+            beam_size: self.beam_size.or(others.beam_size),
+            max_length: self.max_length.or(others.max_length),
+            candidates: self.candidates.or(others.candidates),
+            model: self.model.or(others.model),
+        }
+    }
+
+    /// The model in service, for the whole request, if it is the one that the request asks for.
+    pub(super) fn model(&self, state: &AppState) -> Result<CaptionService, Problem> {
+        // An empty one is the field of a form that was left as it was.
+        let wanted = self.model.as_deref().filter(|wanted| !wanted.is_empty());
+        Ok(state.models.get(wanted)?)
+    }
+
     /// Checks against the settings and the model's longest caption.
-    pub(super) fn check(self, settings: &CaptioningConfig, longest: usize) -> Result<CheckedOptions, Problem> {
+    pub(super) fn check(&self, settings: &CaptioningConfig, longest: usize) -> Result<CheckedOptions, Problem> {
         let beam_size = self.beam_size.unwrap_or(settings.beam_size);
         in_range("beam_size", beam_size, 1, settings.max_beam_size)?;
         let max_length = self.max_length.unwrap_or(longest);
@@ -121,7 +147,7 @@ mod tests {
     fn unknown_names_and_other_than_whole_numbers_are_refused() {
         let mut options = RequestedOptions::default();
         let problem = options.set("beams", "5").expect_err("no such option");
-        assert_eq!(problem.detail, "There is no option `beams`; there is: beam_size, max_length, candidates.");
+        assert_eq!(problem.detail, "There is no option `beams`; there is: beam_size, max_length, candidates, model.");
         for value in ["", "-1", "2.5", "five"] {
             let problem = options.set("beam_size", value).expect_err("not a whole number");
             assert_eq!(problem.status.as_u16(), 422);

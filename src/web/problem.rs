@@ -3,11 +3,14 @@
 //! Handlers return a [`Problem`]; [`finish`] turns it into `application/problem+json` (RFC 9457) or, on
 //! page addresses, into the error page, and does the same for bare errors of the framework.
 
+use super::limits::RATE_LIMIT_HEADERS;
 use super::pages;
 use super::request_id::RequestId;
-use crate::captioning::{CaptionError, IntakeError};
+use crate::captioning::{ActivateError, CaptionError, IntakeError};
+use crate::fetch::FetchError;
 use crate::store::StoreError;
 use axum::extract::Request;
+use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -30,8 +33,13 @@ pub(super) struct Problem {
     pub retry_after: Option<Duration>,
 }
 
+/// The code of the problem that a response tells of, among the response's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Code(pub &'static str);
+
 /// A problem as RFC 9457 writes it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
 pub(super) struct ProblemJson<'a> {
     #[serde(rename = "type")]
     kind: String,
@@ -63,6 +71,49 @@ impl Problem {
     pub(super) fn too_large(detail: impl Display) -> Problem {
         let status = StatusCode::PAYLOAD_TOO_LARGE;
         Problem::new(status, "too-large", "The photo is too large", detail)
+    }
+
+    /// The body did not arrive in time.
+    pub(super) fn too_slow() -> Problem {
+        let detail = "the request did not arrive in time: try again";
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "upload-timed-out", "The upload took too long", detail)
+    }
+
+    /// Photos are not fetched by their address here.
+    pub(super) fn fetching_off() -> Problem {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        let detail = "this server does not fetch photos by their address: send the photo itself";
+        Problem::new(status, "url-fetching-off", "Fetching is switched off", detail)
+    }
+
+    /// The disk has no room for photos.
+    pub(super) fn storage_full() -> Problem {
+        let detail = "the server's disk is full: no photo can be kept until there is room again";
+        Problem::new(StatusCode::INSUFFICIENT_STORAGE, "storage-full", "The storage is full", detail)
+    }
+
+    /// Somebody else keeps the database locked.
+    pub(super) fn storage_busy() -> Problem {
+        let detail = "the server's database is locked by another program: try again in a moment";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "storage-busy", "The storage is busy", detail)
+            .retry_after(BUSY_RETRY)
+    }
+
+    /// The server should get no photos at the moment.
+    pub(super) fn not_ready(faults: impl Display) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The server is not ready", faults)
+    }
+
+    /// Somebody must say who asks.
+    pub(super) fn unauthorized(detail: impl Display) -> Problem {
+        let status = StatusCode::UNAUTHORIZED;
+        Problem::new(status, "unauthorized", "An API key or sign-in is needed", detail)
+    }
+
+    /// Not for this caller.
+    pub(super) fn forbidden() -> Problem {
+        let detail = "This is for admins: sign in with the admin's password.";
+        Problem::new(StatusCode::FORBIDDEN, "forbidden", "For admins only", detail)
     }
 
     /// There is no such thing.
@@ -149,6 +200,18 @@ impl From<IntakeError> for Problem {
     }
 }
 
+impl From<FetchError> for Problem {
+    fn from(error: FetchError) -> Problem {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        match error {
+            FetchError::Refused(_) => Problem::new(status, "url-refused", "The address cannot be used", &error),
+            FetchError::Failed(_) => Problem::new(status, "url-failed", "The photo could not be fetched", &error),
+            FetchError::TooLarge { .. } => Problem::too_large(&error),
+            FetchError::NoClient(_) => Problem::internal(&error),
+        }
+    }
+}
+
 impl From<CaptionError> for Problem {
     fn from(error: CaptionError) -> Problem {
         match &error {
@@ -170,6 +233,10 @@ impl From<CaptionError> for Problem {
                 let status = StatusCode::GATEWAY_TIMEOUT;
                 Problem::new(status, "timed-out", "The photo waited too long", &error)
             }
+            CaptionError::NotLoaded { .. } => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Problem::new(status, "model-not-loaded", "This model is not in service", &error)
+            }
             CaptionError::Failed(_) => Problem::internal(&error),
             CaptionError::Stopped => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -179,11 +246,51 @@ impl From<CaptionError> for Problem {
     }
 }
 
+impl From<ActivateError> for Problem {
+    fn from(error: ActivateError) -> Problem {
+        match &error {
+            ActivateError::Selection => Problem::invalid_option(&error),
+            ActivateError::InProgress => {
+                Problem::new(StatusCode::CONFLICT, "activation-in-progress", "Another model is being loaded", &error)
+            }
+            ActivateError::Unknown(_) | ActivateError::Unusable { .. } => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Problem::new(status, "model-unusable", "The model cannot be put into service", &error)
+            }
+            ActivateError::Store(_) | ActivateError::Start(_) => Problem::internal(&error),
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
+        if error.is_full() {
+            tracing::error!(%error, "the disk is full");
+            return Problem::storage_full();
+        }
+        if error.is_busy() {
+            tracing::error!(%error, "the database is locked");
+            return Problem::storage_busy();
+        }
         Problem::internal(&error)
     }
 }
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Problem {
+        match rejection {
+            JsonRejection::JsonDataError(error) => Problem::invalid_option(error.body_text()),
+            JsonRejection::MissingJsonContentType(_) => Problem::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            rejection if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Problem::from_status(StatusCode::PAYLOAD_TOO_LARGE)
+            }
+            rejection => Problem::malformed(rejection.body_text()),
+        }
+    }
+}
+
+/// When to ask again while the database is locked.
+const BUSY_RETRY: Duration = Duration::from_secs(5);
 
 /// When to ask again while the model loads.
 const LOADING_RETRY: Duration = Duration::from_secs(2);
@@ -195,22 +302,31 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Marks an error response that is a page of its own: [`finish`] leaves it as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnPage;
+
 /// Gives every error response its body: a page where a browser asked for one, else problem+json.
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let as_page = wants_page(&request);
     let id = request.extensions().get::<RequestId>().cloned();
     let response = next.run(request).await;
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
+    let fine = !status.is_client_error() && !status.is_server_error();
+    if fine || response.extensions().get::<OwnPage>().is_some() {
         return response;
     }
     let (mut parts, _) = response.into_parts();
     let problem = parts.extensions.remove::<Problem>();
     let problem = problem.unwrap_or_else(|| Problem::from_status(status));
     let id = id.as_ref().map_or("", RequestId::as_str);
+    parts.extensions.insert(Code(problem.code));
     keep_error_headers(&mut parts.headers);
     if let Some(wait) = problem.retry_after {
         parts.headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        parts.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     let body = if as_page {
         pages::error_page(&problem, id)
@@ -225,17 +341,15 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
 
 /// Of the framework's error responses, only what stays true of the new body.
 fn keep_error_headers(headers: &mut HeaderMap) {
-    let allow = headers.remove(header::ALLOW);
-    headers.clear();
-    if let Some(allow) = allow {
-        headers.insert(header::ALLOW, allow);
-    }
+    let kept = [header::ALLOW].into_iter().chain(RATE_LIMIT_HEADERS);
+    let kept: HeaderMap = kept.filter_map(|name| Some((name.clone(), headers.remove(name)?))).collect();
+    *headers = kept;
 }
 
 /// True for addresses of pages, when the client prefers to read a page.
-fn wants_page(request: &Request) -> bool {
+pub(super) fn wants_page(request: &Request) -> bool {
     let path = request.uri().path();
-    let for_programs = ["/api/", "/static/", "/livez", "/readyz"];
+    let for_programs = ["/api/", "/static/", "/livez", "/readyz", "/metrics"];
     let accept = request.headers().get(header::ACCEPT);
     let accept = accept.and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     accept.contains("text/html") && !for_programs.iter().any(|start| path.starts_with(start))
@@ -249,4 +363,26 @@ fn sentence(message: &str) -> String {
     };
     let stop = if message.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{}{}{stop}", first.to_uppercase(), characters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Error, ErrorKind};
+
+    #[test]
+    fn a_full_disk_and_a_locked_database_are_told_apart_from_faults() {
+        let file = |kind: ErrorKind| StoreError::File { path: "/secret/path".into(), source: Error::from(kind) };
+        for (error, status, code) in [
+            (file(ErrorKind::StorageFull), 507, "storage-full"),
+            (file(ErrorKind::QuotaExceeded), 507, "storage-full"),
+            (file(ErrorKind::PermissionDenied), 500, "internal"),
+            (StoreError::Database(sqlx::Error::PoolTimedOut), 503, "storage-busy"),
+            (StoreError::Database(sqlx::Error::PoolClosed), 500, "internal"),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.status.as_u16(), problem.code), (status, code));
+            assert!(!problem.detail.contains("secret"), "{}", problem.detail);
+        }
+    }
 }

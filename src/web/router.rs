@@ -1,14 +1,16 @@
 //! Every route on one page, and what wraps them all.
 
 use super::problem::{self, Problem};
-use super::request_id::{self, RequestId};
-use super::{AppState, api, assets, health, pages};
+use super::request_id;
+use super::{
+    AppState, admin, api, assets, auth, body_time, cross_site, exchange, health, limits, metrics, openapi, pages,
+};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use std::any::Any;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -16,8 +18,6 @@ use tower_http::compression::CompressionLayer;
 use tower_http::csrf::CsrfLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::trace::{DefaultOnResponse, TraceLayer};
-use tracing::Level;
 
 /// The web application.
 pub fn app(state: AppState) -> Router {
@@ -25,36 +25,98 @@ pub fn app(state: AppState) -> Router {
     // The first layer is the outermost: a request passes them from top to bottom, its response back up.
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn(request_id::assign))
-        .layer(
-            TraceLayer::new_for_http()
-                .make_span_with(span)
-                .on_response(DefaultOnResponse::new().level(Level::INFO))
-                // Causes are logged where they arise; a probe of a server that is still loading is no error.
-                .on_failure(()),
-        )
+        .layer(middleware::from_fn_with_state(state.clone(), exchange::observe))
         .layer(set_header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(set_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set_header(header::REFERRER_POLICY, "same-origin"))
+        .option_layer(cross_site::sharing(&state.config.server.cors_origins))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(problem::finish))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(state.clone(), cross_site::let_through))
         .layer(CsrfLayer::new())
+        .layer(middleware::from_fn_with_state(state.clone(), auth::identify))
+        .layer(middleware::from_fn_with_state(state.clone(), body_time::bound))
         .layer(RequestBodyLimitLayer::new(body_limit))
         .layer(DefaultBodyLimit::disable());
     Router::new()
-        .route("/", get(pages::index).post(pages::upload))
-        .route("/api/caption", post(api::caption))
-        .route("/api/captions", get(api::captions))
-        .route("/api/captions/{id}", get(api::stored_caption))
-        .route("/api/images/{id}", get(api::image))
-        .route("/api/models", get(api::models))
-        .route("/static/{*path}", get(assets::file))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
+        .merge(captioning(&state))
+        .merge(history(&state))
+        .merge(admins(&state))
+        .merge(everybody(&state))
         .fallback(not_found)
         .layer(layers)
         .with_state(state)
 }
+
+/// For whoever may caption photos.
+fn captioning(state: &AppState) -> Router<AppState> {
+    let of_past_captions = Router::new()
+        .route("/captions/{id}/again", post(pages::again))
+        .route("/api/images/{id}/caption", post(api::again))
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .route_layer(middleware::from_fn_with_state(state.clone(), auth::history));
+    let with_photos = Router::new()
+        .route("/", post(pages::upload))
+        .route("/api/caption", post(api::caption))
+        .merge(of_past_captions)
+        .route_layer(middleware::from_fn_with_state(state.clone(), limits::photos));
+    Router::new()
+        .route("/", get(pages::index))
+        .route("/api/models", get(api::models))
+        .merge(with_photos)
+        .route_layer(middleware::from_fn_with_state(state.clone(), auth::captioning))
+}
+
+/// For whoever may see and change past captions.
+fn history(state: &AppState) -> Router<AppState> {
+    Router::new()
+        .route("/history", get(pages::history))
+        .route("/history/delete", post(pages::delete))
+        .route("/history/restore", post(pages::restore))
+        .route("/captions/{id}", get(pages::caption).post(pages::edit_caption))
+        .route("/api/captions", get(api::captions))
+        .route("/api/captions/delete", post(api::delete_captions))
+        .route("/api/captions/restore", post(api::restore_captions))
+        .route("/api/captions/export", post(api::export))
+        .route("/api/captions/{id}", get(api::stored_caption).patch(api::edit_caption).delete(api::delete_caption))
+        .route("/api/captions/{id}/restore", post(api::restore_caption))
+        .route("/api/images/{id}", get(api::image))
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .route_layer(middleware::from_fn_with_state(state.clone(), auth::history))
+}
+
+fn admins(state: &AppState) -> Router<AppState> {
+    Router::new()
+        .route("/admin", get(admin::overview))
+        .route("/admin/keys", get(admin::keys).post(admin::create_key))
+        .route("/admin/keys/{id}/revoke", post(admin::revoke_key))
+        .route("/admin/models", get(admin::models).post(admin::activate_models))
+        .route("/api/admin/models", get(api::model_folders))
+        .route("/api/admin/models/activate", post(api::activate_models))
+        .route("/api/admin/keys", get(api::keys).post(api::create_key))
+        .route("/api/admin/keys/{id}", delete(api::revoke_key))
+        .layer(DefaultBodyLimit::max(FORM_BYTES))
+        .route_layer(middleware::from_fn_with_state(state.clone(), auth::admins))
+}
+
+/// For everybody, but for the metrics where the settings say otherwise.
+fn everybody(state: &AppState) -> Router<AppState> {
+    let watched = get(metrics::metrics);
+    let watched = watched.route_layer(middleware::from_fn_with_state(state.clone(), auth::metrics));
+    Router::new()
+        .route("/sign-in", get(auth::sign_in_page).post(auth::sign_in).layer(DefaultBodyLimit::max(FORM_BYTES)))
+        .route("/sign-out", post(auth::sign_out))
+        .route("/static/{*path}", get(assets::file))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", watched)
+        .route("/openapi.json", get(openapi::document))
+        .merge(openapi::docs())
+}
+
+/// Bodies without photos: the ids of as many captions as one request may name.
+const FORM_BYTES: usize = 256 * 1024;
 
 /// Scripts, styles and requests only from here; pictures also from the page's own memory, for previews.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; \
@@ -62,17 +124,6 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data: 
 
 fn set_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
     SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
-}
-
-/// Every log line of a request carries its id.
-fn span(request: &Request) -> tracing::Span {
-    let id = request.extensions().get::<RequestId>();
-    tracing::info_span!(
-        "request",
-        method = %request.method(),
-        path = request.uri().path(),
-        id = id.map_or("", |id| id.as_str()),
-    )
 }
 
 async fn not_found() -> Problem {

@@ -1,7 +1,10 @@
 //! What every handler can reach.
 
-use crate::captioning::{CaptionService, Intake};
+use super::limits::Limits;
+use crate::captioning::{Intake, Models};
 use crate::config::Config;
+use crate::fetch::Fetcher;
+use crate::metrics::Metrics;
 use crate::store::Store;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -10,23 +13,42 @@ use tokio::sync::Semaphore;
 #[derive(Clone)]
 pub struct AppState {
     pub(super) config: Arc<Config>,
-    pub(super) captions: CaptionService,
+    pub(super) models: Models,
     pub(super) intake: Intake,
     pub(super) store: Store,
+    pub(super) metrics: Metrics,
+    /// None where photos are not fetched by their address.
+    pub(super) fetcher: Option<Fetcher>,
     /// One permit for each upload that may be received and answered at the same time.
     pub(super) uploads: Arc<Semaphore>,
+    /// How much one client may ask for.
+    pub(super) limits: Arc<Limits>,
+    /// The permit for noting when a key was used last.
+    pub(super) key_notes: Arc<Semaphore>,
 }
 
 impl AppState {
     /// Puts the services together by the settings.
-    pub fn new(config: Config, captions: CaptionService, store: Store) -> AppState {
+    ///
+    /// # Panics
+    /// Never for a program that passes its tests: see [`Metrics::new`].
+    pub fn new(config: Config, models: Models, store: Store) -> AppState {
         let decodes = config.image.max_concurrent_decodes;
         AppState {
             intake: Intake::new(config.image_limits(), decodes),
             uploads: Arc::new(Semaphore::new(config.server.max_concurrent_uploads)),
+            limits: Arc::new(Limits::new(&config.limits)),
+            key_notes: Arc::new(Semaphore::new(1)),
             config: Arc::new(config),
-            captions,
+            metrics: Metrics::new(models.batch_sizes()).expect("sound names of metrics"),
+            models,
             store,
+            fetcher: None,
         }
+    }
+
+    /// Says whether and how photos are fetched by their address: not at all, if nothing is said.
+    pub fn with_fetcher(self, fetcher: Option<Fetcher>) -> AppState {
+        AppState { fetcher, ..self }
     }
 }

@@ -1,8 +1,10 @@
-//! Photos and options out of a request body: multipart form, raw image, or JSON with base64.
+//! Photos and options out of a request: multipart form, raw image, or JSON with base64; or addresses of photos.
 
+use super::limits::PhotoQuota;
 use super::options::RequestedOptions;
 use super::problem::Problem;
 use crate::config::ServerConfig;
+use crate::fetch::Fetcher;
 use axum::body::Bytes;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::rejection::BytesRejection;
@@ -15,12 +17,21 @@ use serde::Deserialize;
 use std::error::Error;
 
 /// What a client sent.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Upload {
     /// At least one.
-    pub photos: Vec<UploadedPhoto>,
+    pub photos: Vec<PhotoSource>,
     /// For all of them.
     pub options: RequestedOptions,
+}
+
+/// Where a photo is.
+#[derive(Debug)]
+pub(super) enum PhotoSource {
+    /// Here.
+    Sent(UploadedPhoto),
+    /// At this address, to be fetched.
+    At(String),
 }
 
 /// One file.
@@ -31,26 +42,54 @@ pub(super) struct UploadedPhoto {
     pub file_name: Option<String>,
 }
 
-impl UploadedPhoto {
-    fn unnamed(bytes: Bytes) -> UploadedPhoto {
-        UploadedPhoto { bytes, file_name: None }
+impl PhotoSource {
+    fn unnamed(bytes: Bytes) -> PhotoSource {
+        PhotoSource::Sent(UploadedPhoto { bytes, file_name: None })
+    }
+
+    /// The photo, fetched if need be.
+    pub(super) async fn photo(self, fetcher: Option<&Fetcher>) -> Result<UploadedPhoto, Problem> {
+        match self {
+            PhotoSource::Sent(photo) => Ok(photo),
+            PhotoSource::At(url) => {
+                let bytes = fetcher.ok_or_else(Problem::fetching_off)?.fetch(&url).await?.into();
+                let path = url.split(['?', '#']).next().unwrap_or_default();
+                Ok(UploadedPhoto { bytes, file_name: base_name(path) })
+            }
+        }
     }
 }
 
-/// Receives a whole upload in bounded time. Options in the query string hold unless the body has its own.
+impl Upload {
+    fn add(&mut self, photo: PhotoSource, limits: &ServerConfig) -> Result<(), Problem> {
+        let most = limits.max_images_per_request;
+        if self.photos.len() == most {
+            let detail = format!("one request may carry at most {most} photos: send the rest in another one");
+            let status = StatusCode::BAD_REQUEST;
+            return Err(Problem::new(status, "too-many-photos", "Too many photos at once", detail));
+        }
+        self.photos.push(photo);
+        Ok(())
+    }
+
+    /// Takes a field of text: the address of a photo, or an option.
+    fn set(&mut self, name: &str, value: &str, limits: &ServerConfig) -> Result<(), Problem> {
+        match name {
+            "url" => self.add(PhotoSource::At(value.to_owned()), limits),
+            _ => self.options.set(name, value),
+        }
+    }
+}
+
+/// Receives a whole upload. Options in the query string hold unless the body has its own.
 pub(super) async fn receive(request: Request, limits: &ServerConfig) -> Result<Upload, Problem> {
-    let upload = tokio::time::timeout(limits.upload_timeout(), read(request, limits)).await;
-    let upload = upload.map_err(|_| {
-        let status = StatusCode::REQUEST_TIMEOUT;
-        Problem::new(
-            status,
-            "upload-timed-out",
-            "The upload took too long",
-            "the photo did not arrive in time: try again",
-        )
-    })??;
+    let quota = request.extensions().get::<PhotoQuota>().cloned();
+    let upload = read(request, limits).await?;
     if upload.photos.is_empty() {
         return Err(Problem::malformed(NO_PHOTO));
+    }
+    if let Some(quota) = quota {
+        quota.charge(upload.photos.len() - 1)?;
     }
     Ok(upload)
 }
@@ -58,20 +97,22 @@ pub(super) async fn receive(request: Request, limits: &ServerConfig) -> Result<U
 const NO_PHOTO: &str = "there is no photo in the request: choose one, or send it as the multipart field \
      `image`, as a body of type image/*, or as base64 in the JSON field `image`";
 
+const TWO_PHOTOS: &str = "`image` and `url` are two photos: send one of them, or several in a multipart form";
+
 async fn read(request: Request, limits: &ServerConfig) -> Result<Upload, Problem> {
-    let mut options = RequestedOptions::default();
+    let mut upload = Upload::default();
     let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
     for (name, value) in query.map_err(Problem::malformed)?.0 {
-        options.set(&name, &value)?;
+        upload.set(&name, &value, limits)?;
     }
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.map_or(Ok("application/octet-stream"), |value| value.to_str());
     let content_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
     match content_type.trim().to_ascii_lowercase().as_str() {
-        "multipart/form-data" => read_form(request, options, limits).await,
-        "application/json" => read_json(&whole_body(request).await?, options),
-        "application/octet-stream" => read_raw(request, options).await,
-        image if image.starts_with("image/") => read_raw(request, options).await,
+        "multipart/form-data" => read_form(request, upload, limits).await,
+        "application/json" => read_json(&whole_body(request).await?, upload, limits),
+        "application/octet-stream" => read_raw(request, upload, limits).await,
+        image if image.starts_with("image/") => read_raw(request, upload, limits).await,
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",
@@ -81,26 +122,19 @@ async fn read(request: Request, limits: &ServerConfig) -> Result<Upload, Problem
     }
 }
 
-/// A multipart form: any number of `image` parts, and options by their names, in any order.
-async fn read_form(request: Request, mut options: RequestedOptions, limits: &ServerConfig) -> Result<Upload, Problem> {
+/// A multipart form: any number of `image` and `url` parts, and options by their names, in any order.
+async fn read_form(request: Request, mut upload: Upload, limits: &ServerConfig) -> Result<Upload, Problem> {
     let form = Multipart::from_request(request, &()).await;
     let mut form = form.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
-    let mut photos = Vec::new();
     while let Some(field) = form.next_field().await.map_err(broken_form)? {
         let name = field.name().unwrap_or_default().to_owned();
         if name != "image" {
-            options.set(&name, &field.text().await.map_err(broken_form)?)?;
-            continue;
+            upload.set(&name, &field.text().await.map_err(broken_form)?, limits)?;
+        } else if let Some(photo) = chosen_photo(field).await? {
+            upload.add(PhotoSource::Sent(photo), limits)?;
         }
-        if photos.len() == limits.max_images_per_request {
-            let most = limits.max_images_per_request;
-            let detail = format!("one request may carry at most {most} photos: send the rest in another one");
-            let status = StatusCode::BAD_REQUEST;
-            return Err(Problem::new(status, "too-many-photos", "Too many photos at once", detail));
-        }
-        photos.extend(chosen_photo(field).await?);
     }
-    Ok(Upload { photos, options })
+    Ok(upload)
 }
 
 /// The content of a file input; `None` for an input where nothing was chosen, which browsers send too.
@@ -120,38 +154,53 @@ fn base_name(path: &str) -> Option<String> {
     (!matches!(name, "" | "." | "..")).then(|| name.to_owned())
 }
 
-async fn read_raw(request: Request, options: RequestedOptions) -> Result<Upload, Problem> {
+/// The photo is the body; there need be none where the query string says where the photo is.
+async fn read_raw(request: Request, mut upload: Upload, limits: &ServerConfig) -> Result<Upload, Problem> {
     let body = whole_body(request).await?;
-    Ok(Upload { photos: vec![UploadedPhoto::unnamed(body)], options })
+    if !body.is_empty() || upload.photos.is_empty() {
+        upload.add(PhotoSource::unnamed(body), limits)?;
+    }
+    Ok(upload)
 }
 
 /// A JSON body.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct JsonUpload {
+pub(super) struct JsonUpload {
     /// Base64, or a data URL.
-    image: String,
+    image: Option<String>,
+    /// Where the photo is, instead.
+    url: Option<String>,
     beam_size: Option<usize>,
     max_length: Option<usize>,
     candidates: Option<usize>,
+    model: Option<String>,
 }
 
-fn read_json(body: &[u8], query: RequestedOptions) -> Result<Upload, Problem> {
-    let upload: JsonUpload = serde_json::from_slice(body).map_err(|error| {
+fn read_json(body: &[u8], mut upload: Upload, limits: &ServerConfig) -> Result<Upload, Problem> {
+    let json: JsonUpload = serde_json::from_slice(body).map_err(|error| {
         if error.is_data() {
             Problem::invalid_option(error)
         } else {
             Problem::malformed(format!("the body is not valid JSON: {error}"))
         }
     })?;
-    Ok(Upload {
-        photos: vec![UploadedPhoto::unnamed(decode_base64(&upload.image)?)],
-        options: RequestedOptions {
-            beam_size: upload.beam_size.or(query.beam_size),
-            max_length: upload.max_length.or(query.max_length),
-            candidates: upload.candidates.or(query.candidates),
-        },
-    })
+    let photo = match (json.image, json.url) {
+        (Some(_), Some(_)) => return Err(Problem::invalid_option(TWO_PHOTOS)),
+        (Some(image), None) => Some(PhotoSource::unnamed(decode_base64(&image)?)),
+        (None, url) => url.map(PhotoSource::At),
+    };
+    if let Some(photo) = photo {
+        upload.add(photo, limits)?;
+    }
+    let query = upload.options;
+    upload.options = RequestedOptions {
+        beam_size: json.beam_size.or(query.beam_size),
+        max_length: json.max_length.or(query.max_length),
+        candidates: json.candidates.or(query.candidates),
+        model: json.model.or(query.model),
+    };
+    Ok(upload)
 }
 
 /// Standard alphabet, with or without padding.

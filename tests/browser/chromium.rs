@@ -14,6 +14,19 @@ use tempfile::TempDir;
 const HOW_TO_INSTALL: &str =
     "this test needs Chromium and ChromeDriver; install them with: apt-get install chromium chromium-driver";
 
+/// A window and its colours.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// With fingers instead of a mouse.
+    pub phone: bool,
+    /// Dark colours.
+    pub dark: bool,
+}
+
 /// One browser session with a profile of its own.
 pub struct Browser {
     /// What pages are driven with.
@@ -47,6 +60,38 @@ impl Browser {
             .collect())
     }
 
+    /// Drops files and folders of this machine in the middle of the page, as from the desktop.
+    pub async fn drop_paths(&self, paths: &[&Path]) -> Result<()> {
+        let data = json!({ "items": [], "files": paths, "dragOperationsMask": 1 });
+        for step in ["dragEnter", "dragOver", "drop"] {
+            self.devtools("Input.dispatchDragEvent", json!({ "type": step, "x": 180, "y": 300, "data": data })).await?;
+        }
+        Ok(())
+    }
+
+    /// Cuts the connection, or mends it.
+    pub async fn set_offline(&self, offline: bool) -> Result<()> {
+        self.devtools("Network.enable", json!({})).await?;
+        let conditions = json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+        self.devtools("Network.emulateNetworkConditions", conditions).await
+    }
+
+    /// Looks at pages in a window of this size, in the light or in the dark.
+    pub async fn set_look(&self, look: Look) -> Result<()> {
+        let window =
+            json!({ "width": look.width, "height": look.height, "deviceScaleFactor": 1, "mobile": look.phone });
+        self.devtools("Emulation.setDeviceMetricsOverride", window).await?;
+        let scheme = if look.dark { "dark" } else { "light" };
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", features).await
+    }
+
+    /// Where downloads go.
+    pub async fn set_downloads(&self, folder: &Path) -> Result<()> {
+        let behaviour = json!({ "behavior": "allow", "downloadPath": folder });
+        self.devtools("Browser.setDownloadBehavior", behaviour).await
+    }
+
     /// The text on the clipboard.
     pub async fn clipboard(&self) -> Result<String> {
         let permission = json!({ "descriptor": { "name": "clipboard-read" }, "state": "granted" });
@@ -68,6 +113,12 @@ impl Browser {
     /// Ends Chromium; ChromeDriver is killed when dropped.
     pub async fn close(self) -> Result<()> {
         Ok(self.client.clone().close().await?)
+    }
+
+    /// A command of Chromium's own protocol, whose answer is of no interest.
+    async fn devtools(&self, command: &str, parameters: Value) -> Result<()> {
+        self.command("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await?;
+        Ok(())
     }
 
     /// A ChromeDriver command that the WebDriver client does not know.

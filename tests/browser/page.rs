@@ -1,4 +1,4 @@
-//! The start page as a person meets it: files go in, cards come out.
+//! A page as a person meets it: looked at, clicked, typed into; files go in, cards come out.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +14,14 @@ use crate::chromium::Browser;
 
 /// Generous: a busy machine captions slowly.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// Brings an element into sight, painted: what is far off may not be laid out yet.
+const LOOK_SCRIPT: &str = r"
+    const [element, done] = arguments;
+    element.scrollIntoView({ block: 'center' });
+    requestAnimationFrame(() => requestAnimationFrame(done));";
+
+const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// Drops a file as the desktop would: the page sees a drag over it and a drop with the file.
 const DROP_SCRIPT: &str = r"
@@ -43,13 +51,13 @@ pub enum State {
     Failed,
 }
 
-/// The start page, open in the browser.
+/// A page, open in the browser.
 pub struct Page {
     client: Client,
 }
 
 impl Page {
-    /// Opens the start page of the server at `url`.
+    /// Opens the page at `url`.
     pub async fn open(browser: &Browser, url: &str) -> Result<Self> {
         let client = browser.client.clone();
         client.goto(url).await?;
@@ -69,18 +77,72 @@ impl Page {
         Ok(self.client.find(Locator::Css("#photos")).await?.send_keys(path).await?)
     }
 
+    /// Waits until an expression of JavaScript holds.
+    pub async fn wait_until(&self, condition: &str) -> Result<()> {
+        let script = format!("return Boolean({condition})");
+        let mut poll = tokio::time::interval(POLL_EVERY);
+        let holds = async {
+            loop {
+                poll.tick().await;
+                if self.client.execute(&script, vec![]).await? == json!(true) {
+                    return Ok(());
+                }
+            }
+        };
+        tokio::time::timeout(ANSWER_LIMIT, holds).await.with_context(|| format!("waited for {condition}"))?
+    }
+
+    /// Waits until the element that the selector matches reads exactly so.
+    pub async fn wait_for_text(&self, selector: &str, text: &str) -> Result<()> {
+        let condition = format!("document.querySelector({})?.innerText.trim() === {}", json!(selector), json!(text));
+        let outcome = self.wait_until(&condition).await;
+        let found = match outcome {
+            Ok(()) => return Ok(()),
+            Err(_) => self.value(&format!("document.querySelector({})?.innerText", json!(selector))).await?,
+        };
+        outcome.with_context(|| format!("it reads {found}"))
+    }
+
+    /// What an expression of JavaScript gives.
+    pub async fn value(&self, expression: &str) -> Result<Value> {
+        Ok(self.client.execute(&format!("return {expression}"), vec![]).await?)
+    }
+
+    /// How many elements the selector matches.
+    pub async fn count(&self, selector: &str) -> Result<usize> {
+        Ok(self.client.find_all(Locator::Css(selector)).await?.len())
+    }
+
+    /// Clicks the first element that the selector matches, as soon as there is one.
+    pub async fn click(&self, selector: &str) -> Result<()> {
+        let element = self.wait_for(selector).await?.0;
+        element.click().await.with_context(|| format!("clicked {selector}"))
+    }
+
+    /// Types into whatever has the focus.
+    pub async fn press(&self, keys: &str) -> Result<()> {
+        Ok(self.client.active_element().await?.send_keys(keys).await?)
+    }
+
+    /// The path of the page that is open.
+    pub async fn path(&self) -> Result<String> {
+        Ok(self.client.current_url().await?.path().to_owned())
+    }
+
     /// The card of the photo called `name`, once it is in `state`.
     pub async fn wait_for_card(&self, name: &str, state: State) -> Result<Card> {
         let state = match state {
             State::Done => "done",
             State::Failed => "failed",
         };
-        self.wait_for(&format!(".result[data-state='{state}']:has(.file-name[title='{name}'])")).await
+        let card = self.wait_for(&format!(".result[data-state='{state}']:has(.file-name[title='{name}'])")).await?;
+        self.client.execute_async(LOOK_SCRIPT, vec![serde_json::to_value(&card.0)?]).await?;
+        Ok(card)
     }
 
-    /// The card of a stored caption in the list of recent ones.
+    /// The card of a stored caption among the stored ones.
     pub async fn recent_card(&self, caption_id: &str) -> Result<Card> {
-        self.wait_for(&format!(".recent-card[data-caption-id='{caption_id}']")).await
+        self.wait_for(&format!(".caption-card[data-caption-id='{caption_id}']")).await
     }
 
     /// The first element that the selector matches, as soon as there is one.

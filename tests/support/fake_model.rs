@@ -1,10 +1,9 @@
 //! A model that says how large the picture is, can be held in mid-work, and fails on pictures of certain widths.
 
 use expansionnet::captioning::{CaptionService, Model, Prepare, QueueSettings};
-use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use trainer::captioner::{Caption, InferenceError, ModelInfo, PreparedImage, SearchOptions};
 
@@ -14,6 +13,10 @@ pub const PANICS: u32 = 13;
 pub const FAILS: u32 = 14;
 /// Pictures of this width get a caption full of markup.
 pub const MARKUP: u32 = 15;
+/// Pictures of this width make the model's thread fail: what is thrown panics when it is thrown away.
+pub const KILLS: u32 = 16;
+/// Pictures of this width make the preparation panic.
+pub const UNPREPARABLE: u32 = 17;
 /// The longest caption of the fake model.
 pub const MAX_LENGTH: usize = 20;
 
@@ -21,6 +24,8 @@ pub const MAX_LENGTH: usize = 20;
 pub struct FakeModel {
     info: ModelInfo,
     gate: Option<Gate>,
+    /// Before the preparation of each picture.
+    intake_gate: Option<Arc<Mutex<Gate>>>,
     /// Set when the model is dropped.
     dropped: Arc<AtomicBool>,
 }
@@ -54,6 +59,13 @@ impl Keeper {
     }
 }
 
+impl Gate {
+    fn pass(&self, photos: usize) {
+        self.entered.send(photos).ok();
+        self.go.recv().ok();
+    }
+}
+
 impl FakeModel {
     /// A model that works at once.
     pub fn new() -> FakeModel {
@@ -68,8 +80,15 @@ impl FakeModel {
         (FakeModel::with_gate(Some(gate)), Keeper { entered, go })
     }
 
+    /// A model that stops before each picture is prepared.
+    pub fn gated_intake() -> (FakeModel, Keeper) {
+        let (mut model, keeper) = FakeModel::gated();
+        model.intake_gate = model.gate.take().map(|gate| Arc::new(Mutex::new(gate)));
+        (model, keeper)
+    }
+
     fn with_gate(gate: Option<Gate>) -> FakeModel {
-        FakeModel { info: info(), gate, dropped: Arc::default() }
+        FakeModel { info: info(), gate, intake_gate: None, dropped: Arc::default() }
     }
 
     /// Tells whether the model is gone.
@@ -84,9 +103,19 @@ impl Drop for FakeModel {
     }
 }
 
+/// A panic whose remains panic.
+struct PanicsAgain;
+
+impl Drop for PanicsAgain {
+    fn drop(&mut self) {
+        panic!("the fake model's panic panics on purpose");
+    }
+}
+
 fn info() -> ModelInfo {
     ModelInfo {
         id: "fake".to_owned(),
+        members: vec!["fake".to_owned()],
         revision: "0123456789abcdef".to_owned(),
         backbone: "none".to_owned(),
         image_size: 8,
@@ -112,18 +141,27 @@ impl Model for FakeModel {
     }
 
     fn prepare(&self) -> Prepare {
-        Arc::new(|image| Ok(picture(image.width(), image.height())))
+        let gate = self.intake_gate.clone();
+        Arc::new(move |image| {
+            if let Some(gate) = &gate {
+                gate.lock().expect("not poisoned").pass(1);
+            }
+            assert_ne!(image.width(), UNPREPARABLE, "the preparation panics on purpose");
+            Ok(picture(image.width(), image.height()))
+        })
     }
 
     fn encode(&self, images: &[PreparedImage]) -> Result<Self::Encoded, InferenceError> {
         if let Some(gate) = &self.gate {
-            gate.entered.send(images.len()).ok();
-            gate.go.recv().ok();
+            gate.pass(images.len());
         }
         let sizes = images.iter().map(|image| (image.planes[0] as u32, image.planes[1] as u32));
         let sizes: Vec<_> = sizes.collect();
         let has = |width| sizes.iter().any(|size| size.0 == width);
         assert!(!has(PANICS), "the fake model panics on purpose");
+        if has(KILLS) {
+            std::panic::panic_any(PanicsAgain);
+        }
         if has(FAILS) {
             return Err(InferenceError("secret internals".to_owned()));
         }
@@ -153,5 +191,6 @@ impl Model for FakeModel {
 
 /// A service around a model that loads at once.
 pub fn service(model: FakeModel, settings: QueueSettings) -> CaptionService {
-    CaptionService::start(settings, move || Ok::<_, Infallible>(model)).expect("a thread")
+    let mut model = Some(model);
+    CaptionService::start(settings, move || model.take().ok_or("the fake loads once")).expect("a thread")
 }

@@ -1,18 +1,21 @@
 //! The web application around a fake model, called without a socket.
 
-use super::fake_model::{FakeModel, service};
+use super::fake_model::FakeModel;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::Response;
-use expansionnet::captioning::{CaptionService, QueueSettings};
+use expansionnet::captioning::{Folders, Model, Models, QueueSettings};
 use expansionnet::config::Config;
 use expansionnet::store::Store;
 use expansionnet::web::{AppState, app};
 use http_body_util::BodyExt;
 use image::{ImageFormat, RgbImage};
 use serde_json::Value;
+use std::fmt::Display;
 use std::io::Cursor;
+use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -20,6 +23,7 @@ use tower::ServiceExt;
 /// An application and its temporary store.
 pub struct TestApp {
     pub router: Router,
+    pub models: Models,
     pub directory: TempDir,
 }
 
@@ -76,20 +80,31 @@ impl TestApp {
     pub async fn in_directory(directory: TempDir, model: FakeModel, change: impl FnOnce(&mut Config)) -> TestApp {
         let mut config = Config::defaults().expect("valid defaults");
         change(&mut config);
-        let settings = QueueSettings {
+        let model = Mutex::new(Some(model));
+        let load = move |_: &[PathBuf]| model.lock().expect("not poisoned").take().ok_or("the fake loads once");
+        let app = TestApp::around(directory, config, load).await;
+        app.models.active().ready().await.expect("the fake model loads");
+        app
+    }
+
+    /// Around models that are loaded like this; returns before they are.
+    pub async fn around<M, E>(
+        directory: TempDir,
+        config: Config,
+        load: impl Fn(&[PathBuf]) -> Result<M, E> + Send + Sync + 'static,
+    ) -> TestApp
+    where
+        M: Model + 'static,
+        E: Display + 'static,
+    {
+        let store = Store::open(directory.path()).await.expect("a store");
+        let queue = QueueSettings {
             capacity: config.captioning.queue_capacity,
             max_batch_size: config.captioning.max_batch_size,
             timeout: Duration::from_secs(config.captioning.request_timeout_seconds),
         };
-        let captions = service(model, settings);
-        captions.ready().await.expect("the fake model loads");
-        TestApp::around(directory, config, captions).await
-    }
-
-    /// Around a service in any state.
-    pub async fn around(directory: TempDir, config: Config, captions: CaptionService) -> TestApp {
-        let store = Store::open(directory.path()).await.expect("a store");
-        TestApp { router: app(AppState::new(config, captions, store)), directory }
+        let models = Models::start(Folders::new(&config.model), queue, store.clone(), load).await.expect("a thread");
+        TestApp { router: app(AppState::new(config, models.clone(), store)), models, directory }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answered {

@@ -110,7 +110,7 @@ impl Reference {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         file.write_all(data.to_string().as_bytes()).expect("writable");
 
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support/pycocoevalcap.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support/reference_metrics.py");
         let python = env::var("PYTHON").unwrap_or_else(|_| "python3".into());
         let mut command = Command::new(python);
         command.arg(script).arg(file.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -1,15 +1,18 @@
-//! A model folder in memory: prepared pictures in, captions out.
+//! One model folder, or several as an ensemble, in memory: prepared pictures in, captions out.
 
-use crate::checkpoint::{Package, PackageError};
-use crate::decoding::{Beam, BeamSearchOptions, IncrementalDecoder, JoinedProjections, beam_search};
-use crate::device::{DeviceChoice, DeviceError, PrecisionChoice, device_name};
+mod member;
+
+use crate::checkpoint::PackageError;
+use crate::decoding::{Beam, BeamSearchOptions, Ensemble, beam_search};
+use crate::device::{DeviceChoice, DeviceError, PrecisionChoice};
 use crate::image::{ImageError, Normalization, normalize, resize_square};
-use crate::model::{BackboneConfig, CaptioningModel};
 use crate::vocabulary::Vocabulary;
 use ::image::RgbImage;
+use member::Member;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::path::Path;
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
 pub use crate::decoding::BeamSearchOptions as SearchOptions;
 
@@ -27,23 +30,25 @@ pub struct LoadOptions {
 /// What is loaded: shown to people and clients.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelInfo {
-    /// The folder's name.
+    /// The folder's name; of an ensemble, its members' with `+` between them.
     pub id: String,
-    /// SHA-256 (hex) of the weights, configuration and vocabulary.
+    /// The names of the folders: one, or those of an ensemble.
+    pub members: Vec<String>,
+    /// SHA-256 (hex) of the weights, configuration and vocabulary; of an ensemble, of its members' revisions.
     pub revision: String,
-    /// The backbone's name in `config.json`.
+    /// The backbone's name in `config.json`; different ones of an ensemble with `+` between them.
     pub backbone: String,
     /// Side of the square input in pixels.
     pub image_size: u32,
     /// Words known.
     pub vocab_size: usize,
-    /// Weights of backbone and body.
+    /// Weights of backbone and body, of all members.
     pub parameters: u64,
-    /// Longest caption in tokens, SOS and EOS included.
+    /// Longest caption in tokens, SOS and EOS included, that every member can write.
     pub max_length: usize,
     /// `cpu` or `cuda:0`.
     pub device: String,
-    /// Number format of the backbone: `float32` or `bfloat16`.
+    /// Number format of the backbone: `float32` or `bfloat16`; different ones with `+` between them.
     pub precision: String,
 }
 
@@ -56,9 +61,36 @@ pub enum LoadError {
     /// The model folder can't be read.
     #[error(transparent)]
     Package(#[from] PackageError),
+    /// There is nothing to load.
+    #[error("no model folder is named")]
+    NoMembers,
+    /// Models that cannot vote on the same words about the same input.
+    #[error("the models {first} and {other} cannot be one ensemble: they differ in {difference}")]
+    Mismatch {
+        /// A member.
+        first: String,
+        /// One that does not go with it.
+        other: String,
+        /// What differs.
+        difference: Difference,
+    },
     /// The first caption failed.
     #[error("the model does not run: {0}")]
     WarmUp(#[from] InferenceError),
+}
+
+/// What the members of an ensemble must share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Difference {
+    /// The words, and their order.
+    #[error("their vocabulary")]
+    Vocabulary,
+    /// The side of the input.
+    #[error("the size of their input")]
+    ImageSize,
+    /// What is done to the pixels' values.
+    #[error("the normalisation of their input")]
+    Normalization,
 }
 
 /// libtorch failed while captioning.
@@ -114,8 +146,8 @@ pub struct Caption {
 
 /// Encoder outputs of a batch.
 pub struct Encoded {
-    /// `[images, tokens, d_model]`
-    tokens: Tensor,
+    /// One a member: `[images, tokens, d_model]`.
+    members: Vec<Tensor>,
 }
 
 impl Encoded {
@@ -125,15 +157,19 @@ impl Encoded {
     /// If an index is out of range.
     pub fn select(&self, images: &[usize]) -> Encoded {
         let index: Vec<i64> = images.iter().map(|&image| image as i64).collect();
-        let index = Tensor::from_slice(&index).to_device(self.tokens.device());
-        Encoded { tokens: self.tokens.index_select(0, &index) }
+        let select = |tokens: &Tensor| tokens.index_select(0, &Tensor::from_slice(&index).to_device(tokens.device()));
+        Encoded { members: self.members.iter().map(select).collect() }
+    }
+
+    fn images(&self) -> usize {
+        self.members.first().and_then(|tokens| tokens.size().first().copied()).map_or(0, |images| images as usize)
     }
 }
 
-/// A loaded model. `Send`, not `Sync`: one thread owns it.
+/// A loaded model, or several that vote on every word. `Send`, not `Sync`: one thread owns it.
 pub struct Captioner {
-    model: CaptioningModel,
-    joined: JoinedProjections,
+    /// At least one.
+    members: Vec<Member>,
     vocabulary: Vocabulary,
     info: ModelInfo,
     preprocessor: Preprocessor,
@@ -142,36 +178,39 @@ pub struct Captioner {
 
 impl Captioner {
     /// Loads a model folder and captions a blank picture, so that the first real one is fast.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Captioner, LoadError> {
+        Captioner::load_ensemble(&[folder], options)
+    }
+
+    /// Loads model folders as one: the probabilities that they give a word are averaged.
+    ///
+    /// # Errors
+    /// See [`LoadError`]; [`LoadError::Mismatch`] where their words or their inputs differ.
+    pub fn load_ensemble<P: AsRef<Path>>(folders: &[P], options: &LoadOptions) -> Result<Captioner, LoadError> {
         if let Some(threads) = options.threads {
             tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
         }
         let device = options.device.resolve()?;
-        let Package { mut store, mut model, config, vocabulary, revision } = Package::read(folder, device)?;
-        // A Swin is 3 times as fast in bfloat16 on a CPU; a small convolutional backbone gains little
-        // and a fifth of its captions change (docs/PERFORMANCE.md).
-        let gains = matches!(config.backbone, BackboneConfig::Swin(_)) || device.is_cuda();
-        let bfloat16 = options.precision.bfloat16_on(device, gains)?;
-        store.freeze();
-        if bfloat16 {
-            to_bfloat16(&store, crate::model::Backbone::prefix(&config.backbone));
+        let mut loaded = Vec::with_capacity(folders.len());
+        for folder in folders {
+            loaded.push(Member::load(folder.as_ref(), device, options.precision)?);
         }
-        model.backbone.prepare_inference();
-
-        let info = ModelInfo {
-            id: folder_name(folder),
-            revision,
-            backbone: config.backbone.name().to_owned(),
-            image_size: config.image_size as u32,
-            vocab_size: vocabulary.len(),
-            parameters: store.variables().values().map(|tensor| tensor.numel() as u64).sum(),
-            max_length: config.max_sequence_length as usize,
-            device: device_name(device),
-            precision: if bfloat16 { "bfloat16" } else { "float32" }.to_owned(),
+        let (members, vocabularies): (Vec<Member>, Vec<Vocabulary>) = loaded.into_iter().unzip();
+        let (Some(first), Some(vocabulary)) = (members.first(), vocabularies.first()) else {
+            return Err(LoadError::NoMembers);
         };
-        let preprocessor = Preprocessor::new(info.image_size, config.backbone.normalization());
-        let joined = JoinedProjections::of(&model.body.decoder);
-        let captioner = Captioner { model, joined, vocabulary, info, preprocessor, device };
+        for (other, words) in members.iter().zip(&vocabularies) {
+            if let Some(difference) = first.difference(other, words == vocabulary) {
+                let (first, other) = (first.info.id.clone(), other.info.id.clone());
+                return Err(LoadError::Mismatch { first, other, difference });
+            }
+        }
+        let info = ensemble_info(&members, &first.info);
+        let preprocessor = Preprocessor::new(info.image_size, first.normalization);
+        let captioner = Captioner { vocabulary: vocabulary.clone(), info, preprocessor, device, members };
         captioner.warm_up()?;
         Ok(captioner)
     }
@@ -187,28 +226,41 @@ impl Captioner {
     }
 
     /// Backbone and encoder for a whole batch at once.
+    ///
+    /// # Errors
+    /// When libtorch fails.
     pub fn encode(&self, images: &[PreparedImage]) -> Result<Encoded, InferenceError> {
         tch::no_grad(|| {
             let side = i64::from(self.info.image_size);
             let planes =
                 images.iter().map(|image| Tensor::f_from_slice(&image.planes)).collect::<Result<Vec<_>, _>>()?;
             let batch = Tensor::f_stack(&planes, 0)?.f_view([-1, 3, side, side])?.f_to_device(self.device)?;
-            let features = self.model.backbone.forward_t(&batch, false);
-            Ok(Encoded { tokens: self.model.body.encoder.forward_t(&features, None, false) })
+            Ok(Encoded { members: self.members.iter().map(|member| member.encode(&batch)).collect() })
         })
     }
 
     /// All beams of each image, best first: `[images][beam_size]`.
+    ///
+    /// # Errors
+    /// When libtorch fails.
     pub fn search(&self, encoded: &Encoded, options: &BeamSearchOptions) -> Result<Vec<Vec<Caption>>, InferenceError> {
         let options = BeamSearchOptions {
             beam_size: options.beam_size.clamp(1, self.info.vocab_size),
             max_length: options.max_length.clamp(2, self.info.max_length),
         };
-        let decoder = IncrementalDecoder::new(&self.model.body.decoder, &self.joined);
-        let images = encoded.tokens.size().first().map_or(0, |&images| images as usize);
-        let (sos, eos) = (self.vocabulary.sos(), self.vocabulary.eos());
-        let found = tch::no_grad(|| beam_search(&decoder, &encoded.tokens, images, sos, eos, &options))?;
+        let found = tch::no_grad(|| self.beams(encoded, &options))?;
         Ok(found.into_iter().map(|beams| beams.into_iter().map(|beam| self.caption(beam)).collect()).collect())
+    }
+
+    fn beams(&self, encoded: &Encoded, options: &BeamSearchOptions) -> Result<Vec<Vec<Beam>>, TchError> {
+        let images = encoded.images();
+        let (sos, eos) = (self.vocabulary.sos(), self.vocabulary.eos());
+        // One model needs no average, which would cost a rounding and two passes over the words.
+        if let ([member], [tokens]) = (self.members.as_slice(), encoded.members.as_slice()) {
+            return beam_search(&member.decoder(), tokens, images, sos, eos, options);
+        }
+        let ensemble = Ensemble(self.members.iter().map(Member::decoder).collect());
+        beam_search(&ensemble, &encoded.members, images, sos, eos, options)
     }
 
     fn caption(&self, beam: Beam) -> Caption {
@@ -229,19 +281,44 @@ impl Captioner {
     }
 }
 
-/// Turns the variables under `prefix` to bfloat16, in place.
-fn to_bfloat16(store: &tch::nn::VarStore, prefix: &str) {
-    tch::no_grad(|| {
-        for (name, mut variable) in store.variables() {
-            if name.starts_with(prefix) && variable.kind() == Kind::Float {
-                let narrowed = variable.to_kind(Kind::BFloat16);
-                variable.set_data(&narrowed);
-            }
-        }
-    });
+/// The name that a model folder goes by: its own, not that of a link's target.
+pub fn model_id(folder: &Path) -> String {
+    let resolved = if folder.file_name().is_some() { Ok(folder.to_owned()) } else { folder.canonicalize() };
+    let name = resolved.ok().and_then(|folder| folder.file_name().map(|name| name.to_string_lossy().into_owned()));
+    name.unwrap_or_else(|| "model".to_owned())
 }
 
-fn folder_name(folder: &Path) -> String {
-    let resolved = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    resolved.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
+/// What members are together; `first` is one of them.
+fn ensemble_info(members: &[Member], first: &ModelInfo) -> ModelInfo {
+    let infos = || members.iter().map(|member| &member.info);
+    let ids: Vec<String> = infos().map(|info| info.id.clone()).collect();
+    let revision = match members {
+        [_] => first.revision.clone(),
+        _ => {
+            let mut hash = Sha256::new();
+            infos().for_each(|info| hash.update(&info.revision));
+            format!("{:x}", hash.finalize())
+        }
+    };
+    ModelInfo {
+        id: ids.join("+"),
+        members: ids,
+        revision,
+        backbone: joined(infos().map(|info| info.backbone.as_str())),
+        parameters: infos().map(|info| info.parameters).sum(),
+        max_length: infos().map(|info| info.max_length).min().unwrap_or(first.max_length),
+        precision: joined(infos().map(|info| info.precision.as_str())),
+        ..first.clone()
+    }
+}
+
+/// Each name once, in the order they come in, with `+` between them.
+fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut distinct: Vec<&str> = Vec::new();
+    for name in names {
+        if !distinct.contains(&name) {
+            distinct.push(name);
+        }
+    }
+    distinct.join("+")
 }

@@ -3,10 +3,10 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use support::{CHECKPOINT, fixture, floats, integers, reference_json, reference_tensors};
-use trainer::captioner::{Captioner, LoadOptions, PreparedImage, SearchOptions};
-use trainer::checkpoint::{ImportOptions, import};
+use trainer::captioner::{Captioner, Difference, LoadError, LoadOptions, PreparedImage, SearchOptions};
+use trainer::checkpoint::{ImportOptions, import, inspect};
 use trainer::device::{DeviceChoice, PrecisionChoice};
 use trainer::image::{Limits, decode};
 
@@ -14,10 +14,17 @@ use trainer::image::{Limits, decode};
 const RESIZE_TOLERANCE: f64 = 2e-3;
 
 fn tiny_captioner(folder: &Path, precision: PrecisionChoice) -> Captioner {
-    let output = folder.join("tiny");
+    let output = tiny_folder(folder, "tiny", CHECKPOINT);
+    let options = LoadOptions { device: DeviceChoice::Cpu, precision, threads: None };
+    Captioner::load(&output, &options).expect("loads")
+}
+
+/// A model folder with the weights of one of the fixture's checkpoints.
+fn tiny_folder(folder: &Path, name: &str, checkpoint: &str) -> PathBuf {
+    let output = folder.join(name);
     if !output.exists() {
         import(&ImportOptions {
-            checkpoint: fixture("tiny_model").join(CHECKPOINT),
+            checkpoint: fixture("tiny_model").join(checkpoint),
             vocabulary: Some(fixture("tiny_model/vocab.json")),
             config: Some(fixture("tiny_model/config.json")),
             backbone: None,
@@ -27,8 +34,7 @@ fn tiny_captioner(folder: &Path, precision: PrecisionChoice) -> Captioner {
         })
         .expect("imports");
     }
-    let options = LoadOptions { device: DeviceChoice::Cpu, precision, threads: None };
-    Captioner::load(&output, &options).expect("loads")
+    output
 }
 
 fn prepared(captioner: &Captioner, name: &str) -> PreparedImage {
@@ -118,12 +124,105 @@ fn a_broken_model_folder_says_what_is_wrong() {
         Err(error) => error.to_string(),
     };
     let weights = fs::read(tiny.join("model.safetensors")).expect("has weights");
+    let inspected = |tiny: &Path| inspect(tiny).map_err(|error| error.to_string());
+    assert_eq!(inspected(&tiny), Ok(weights.len() as u64));
+    fs::write(tiny.join("model.safetensors"), [&weights[..], b"more"].concat()).expect("writable");
+    assert!(inspected(&tiny).expect_err("too long").contains("longer than its header says"));
     fs::write(tiny.join("model.safetensors"), &weights[..weights.len() / 2]).expect("writable");
     assert!(message(&tiny).contains("model.safetensors"));
+    assert!(inspected(&tiny).expect_err("too short").contains("model.safetensors: the file is cut off"));
+    fs::write(tiny.join("model.safetensors"), "hello").expect("writable");
+    assert!(inspected(&tiny).expect_err("other text").contains("no safetensors file"));
     fs::write(tiny.join("config.json"), "{").expect("writable");
     assert!(message(&tiny).contains("config.json"));
+    assert!(inspected(&tiny).expect_err("half JSON").contains("config.json"));
     fs::remove_file(tiny.join("vocab.json")).expect("removable");
     assert!(message(&tiny).contains("has no vocab.json"));
+    assert!(inspected(&tiny).expect_err("no words").contains("has no vocab.json"));
+}
+
+fn cpu() -> LoadOptions {
+    LoadOptions { device: DeviceChoice::Cpu, precision: PrecisionChoice::Float32, threads: None }
+}
+
+#[test]
+fn an_ensemble_votes_like_the_originals() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folders =
+        [tiny_folder(folder.path(), "one", CHECKPOINT), tiny_folder(folder.path(), "two", "second_model.pth")];
+    let ensemble = Captioner::load_ensemble(&folders, &cpu()).expect("loads");
+    let tensors = reference_tensors("tiny_model/tensors.safetensors");
+    let image = &tensors["image"];
+    let pictures: Vec<PreparedImage> = (0..2)
+        .map(|picture| PreparedImage { planes: Vec::try_from(image.get(picture).flatten(0, -1)).expect("floats") })
+        .collect();
+    let encoded = ensemble.encode(&pictures).expect("encodes");
+    let found = ensemble.search(&encoded, &SearchOptions { beam_size: 3, max_length: 12 }).expect("searches");
+    let expected = &reference_json("tiny_model/expected.json")["ensemble_beam3_maxlen12"];
+    for (picture, beams) in found.iter().enumerate() {
+        assert_eq!(beams.len(), 3);
+        for (rank, beam) in beams.iter().enumerate() {
+            assert_eq!(beam.tokens, integers(&expected["tokens"][picture][rank]), "picture {picture}, beam {rank}");
+            for (ours, theirs) in beam.log_probs.iter().zip(floats(&expected["logprobs"][picture][rank])) {
+                assert!((f64::from(*ours) - theirs).abs() <= support::TOLERANCE, "{ours} is not {theirs}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_ensemble_says_what_it_is_made_of() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folders =
+        [tiny_folder(folder.path(), "one", CHECKPOINT), tiny_folder(folder.path(), "two", "second_model.pth")];
+    let load = |folders: &[PathBuf]| Captioner::load_ensemble(folders, &cpu()).expect("loads").info().clone();
+    let (one, both) = (load(&folders[..1]), load(&folders));
+    assert_eq!((one.id.as_str(), both.id.as_str()), ("one", "one+two"));
+    assert_eq!(both.members, ["one", "two"]);
+    assert_eq!((both.max_length, both.vocab_size, both.image_size), (20, 50, one.image_size));
+    assert_eq!(both.parameters, 2 * one.parameters);
+    assert_eq!((&both.backbone, &both.precision), (&one.backbone, &one.precision));
+    assert_ne!(both.revision, one.revision);
+    assert_eq!(both.revision.len(), 64);
+}
+
+#[test]
+fn a_model_and_itself_write_what_it_writes_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let tiny = tiny_folder(folder.path(), "tiny", CHECKPOINT);
+    let alone = Captioner::load(&tiny, &cpu()).expect("loads");
+    let twice = Captioner::load_ensemble(&[&tiny, &tiny], &cpu()).expect("loads");
+    let options = SearchOptions { beam_size: 5, max_length: 20 };
+    let pictures = ["small.png", "portrait.png", "square.png"].map(|name| prepared(&alone, name));
+    let search = |captioner: &Captioner| {
+        let encoded = captioner.encode(&pictures).expect("encodes").select(&[2, 0]);
+        captioner.search(&encoded, &options).expect("searches")
+    };
+    for (twice, alone) in search(&twice).iter().flatten().zip(search(&alone).iter().flatten()) {
+        assert_eq!(twice.tokens, alone.tokens);
+        assert!((twice.score - alone.score).abs() < 1e-5, "{} and {}", twice.score, alone.score);
+    }
+}
+
+#[test]
+fn models_with_other_words_make_no_ensemble() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folders =
+        [tiny_folder(folder.path(), "one", CHECKPOINT), tiny_folder(folder.path(), "two", "second_model.pth")];
+    let vocabulary = folders[1].join("vocab.json");
+    let words = fs::read_to_string(&vocabulary).expect("has words");
+    let mut words: serde_json::Value = serde_json::from_str(&words).expect("JSON");
+    words["idx2word"].as_array_mut().expect("a list").swap(10, 11);
+    fs::write(&vocabulary, words.to_string()).expect("writable");
+    let error = Captioner::load_ensemble(&folders, &cpu()).err().expect("the words are in another order");
+    assert!(matches!(error, LoadError::Mismatch { difference: Difference::Vocabulary, .. }), "{error}");
+    assert_eq!(error.to_string(), "the models one and two cannot be one ensemble: they differ in their vocabulary");
+}
+
+#[test]
+fn no_folder_is_no_model() {
+    let error = Captioner::load_ensemble::<PathBuf>(&[], &cpu()).err();
+    assert!(matches!(error, Some(LoadError::NoMembers)));
 }
 
 /// The best caption of each picture stays, unless float32 itself held it for a near tie.

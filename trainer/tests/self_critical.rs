@@ -53,7 +53,7 @@ fn step_by_step(network: &Network, inputs: &Inputs, captions: &[Vec<Vec<i64>>]) 
         let log_probs = decoder.step(&mut state, &word(time)).expect("steps");
         let drawn = log_probs.gather(1, &Tensor::from_slice(&word(time + 1)).unsqueeze(1), false).squeeze_dim(1);
         let within: Vec<f32> = rows.iter().map(|row| f32::from(u8::from(time + 1 < row.len()))).collect();
-        sums = sums + drawn * Tensor::from_slice(&within);
+        sums += drawn * Tensor::from_slice(&within);
     }
     sums
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask`: set-up, serving, testing and benchmarks, one command each.
 
+mod axe;
 mod browser;
 mod cargo;
 mod libtorch;
@@ -39,6 +40,8 @@ enum Task {
     /// index that pip is configured to use (PIP_INDEX_URL is honoured). The last two are downloads
     /// of 0.2 to 0.6 GB: interrupted ones go on where they stopped. Delete .libtorch to choose
     /// again. Needs Linux on x86-64 or ARM64 and a C++ compiler.
+    ///
+    /// Also fetches axe, the accessibility engine of the browser tests, into .axe (0.2 MB).
     Setup,
     /// Set up, build, and start the server (Ctrl-C stops it)
     ///
@@ -52,14 +55,18 @@ enum Task {
     ///
     /// The browser tests need Chromium and ChromeDriver. Where they are missing they are installed,
     /// if this runs as root on a system with apt-get; else the line that installs them is printed.
+    /// The accessibility engine that those tests run, axe, is fetched into .axe once.
     /// Stops at the first failure.
     Test,
     /// Set up, then run the benchmarks
     ///
     /// Example: cargo xtask bench serving
     Bench {
-        /// Benchmarks to run: serving, decoding, metrics, paper_model [default: all]
+        /// Benchmarks to run: serving, load, decoding, metrics, paper_model [default: all]
         names: Vec<String>,
+        /// Arguments of the benchmark, after `--`, e.g. `load -- --clients 8`
+        #[arg(last = true)]
+        arguments: Vec<String>,
     },
     /// Fetch the Java programs of METEOR and SPICE into .metrics (returns at once when they are there)
     ///
@@ -82,6 +89,7 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Setup => {
             libtorch::set_up(&root)?;
+            axe::set_up(&root)?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Serve { arguments } => {
@@ -92,6 +100,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Test => {
             libtorch::set_up(&root)?;
             browser::ensure_installed()?;
+            axe::set_up(&root)?;
             cargo::run_steps(
                 &root,
                 &[
@@ -105,13 +114,14 @@ fn run(task: Task) -> Result<ExitCode> {
             metrics::set_up(&root)?;
             Ok(ExitCode::SUCCESS)
         }
-        Task::Bench { names } => {
+        Task::Bench { names, arguments } => {
             libtorch::set_up(&root)?;
             // The dev profile is the optimised one that serving and tests share: see the
             // workspace's Cargo.toml.
             let program = ["bench", "--profile", "dev", "--package", "expansionnet", "--package", "trainer"];
             let chosen = names.iter().flat_map(|name| ["--bench", name]);
-            Err(cargo::replace_this_process(cargo::command(&root).args(program).args(chosen)))
+            let command = &mut cargo::command(&root);
+            Err(cargo::replace_this_process(command.args(program).args(chosen).arg("--").args(arguments)))
         }
     }
 }

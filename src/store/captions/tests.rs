@@ -1,43 +1,13 @@
 //! The store by itself: keys, order, and the rules that the database keeps.
 
 use super::*;
-use tempfile::TempDir;
-
-async fn store() -> (Store, TempDir) {
-    let directory = tempfile::tempdir().expect("a temporary folder");
-    let store = Store::open(directory.path()).await.expect("a store");
-    (store, directory)
-}
-
-fn image(sha256: &str) -> NewImage {
-    NewImage {
-        sha256: sha256.to_owned(),
-        file_name: None,
-        media_type: "image/jpeg",
-        width: 40,
-        height: 30,
-        bytes: 1000,
-    }
-}
-
-fn key(beam_size: usize) -> SearchKey {
-    SearchKey { model_revision: "r1".to_owned(), precision: "float32".to_owned(), beam_size, max_length: 20 }
-}
-
-fn caption(text: &str, key: SearchKey) -> NewCaption {
-    let candidate = |caption: &str, score| Candidate { caption: caption.to_owned(), score };
-    NewCaption {
-        model_id: "model".to_owned(),
-        key,
-        candidates: vec![candidate(text, -0.5), candidate("Other.", -0.75)],
-        timings: Timings { decode: 1.5, queue: 0.0, encode: 70.25, search: 25.0 },
-    }
-}
+use crate::store::FileKind;
+use crate::store::fixtures::{caption, files, image, key, rows, store};
 
 #[tokio::test]
 async fn what_is_added_is_found_by_its_key_and_by_its_id() {
     let (store, _directory) = store().await;
-    let added = store.add_caption(&image("aa"), &caption("A dog.", key(5))).await.expect("added");
+    let added = store.add_caption(image(&store, "aa").await, caption("A dog.", key(5))).await.expect("added");
     assert_eq!((added.caption.as_str(), added.score), ("A dog.", -0.5));
     assert_eq!(added.candidates, caption("A dog.", key(5)).candidates);
     assert_eq!(added.timings, caption("A dog.", key(5)).timings);
@@ -47,13 +17,13 @@ async fn what_is_added_is_found_by_its_key_and_by_its_id() {
     assert_eq!(found.map(|found| found.id), Some(added.id.clone()));
     let found = store.caption(&added.id).await.expect("no error");
     assert_eq!(found.map(|found| found.created_at), Some(added.created_at));
-    assert!(store.has_image("aa").await.expect("no error"));
+    assert!(store.image(&added.image_id).await.expect("no error").is_some());
 }
 
 #[tokio::test]
 async fn another_photo_model_or_search_is_another_key() {
     let (store, _directory) = store().await;
-    store.add_caption(&image("aa"), &caption("A dog.", key(5))).await.expect("added");
+    store.add_caption(image(&store, "aa").await, caption("A dog.", key(5))).await.expect("added");
     let mut others = vec![("bb", key(5)), ("aa", key(4))];
     for change in [
         |key: &mut SearchKey| key.model_revision = "r2".to_owned(),
@@ -73,35 +43,92 @@ async fn another_photo_model_or_search_is_another_key() {
 async fn of_two_equal_requests_the_first_is_kept() {
     let (store, _directory) = store().await;
     let (one, other) = (caption("One.", key(5)), caption("Other.", key(5)));
-    let image = image("aa");
-    let (one, other) = tokio::join!(store.add_caption(&image, &one), store.add_caption(&image, &other));
+    let (image_one, image_other) = (image(&store, "aa").await, image(&store, "aa").await);
+    let (one, other) = tokio::join!(store.add_caption(image_one, one), store.add_caption(image_other, other));
     let (one, other) = (one.expect("added"), other.expect("found"));
     assert_eq!(one.id, other.id);
     assert_eq!(one.caption, other.caption);
-    assert_eq!(store.captions(10, None).await.expect("no error").len(), 1);
+    assert_eq!(rows(&store, "captions").await, 1);
 }
 
 #[tokio::test]
 async fn a_caption_without_wordings_is_refused_whole() {
-    let (store, _directory) = store().await;
+    let (store, directory) = store().await;
     let mut empty = caption("", key(5));
     empty.candidates.clear();
-    store.add_caption(&image("aa"), &empty).await.expect_err("nothing to store");
-    assert!(!store.has_image("aa").await.expect("no error"), "the photo's row is taken back too");
+    store.add_caption(image(&store, "aa").await, empty).await.expect_err("nothing to store");
+    assert_eq!(rows(&store, "images").await, 0, "the photo's row is taken back too");
+    assert_eq!(files(&directory), Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn lists_are_newest_first() {
+async fn files_and_rows_come_together() {
+    let (store, directory) = store().await;
+    let unused = image(&store, "bb").await;
+    store.add_caption(image(&store, "aa").await, caption("A dog.", key(5))).await.expect("added");
+    drop(unused);
+    assert_eq!(files(&directory), ["images/aa/aa.jpg", "thumbnails/aa/aa.jpg"]);
+}
+
+#[tokio::test]
+async fn lost_files_come_back_with_the_next_upload() {
+    let (store, directory) = store().await;
+    store.add_caption(image(&store, "aa").await, caption("A dog.", key(5))).await.expect("added");
+    std::fs::remove_file(directory.path().join("images/aa/aa.jpg")).expect("removes");
+    let added = store.add_caption(image(&store, "aa").await, caption("A dog.", key(4))).await.expect("added");
+    assert_eq!(files(&directory), ["images/aa/aa.jpg", "thumbnails/aa/aa.jpg"]);
+    let kept = store.image(&added.image_id).await.expect("no error").expect("a photo");
+    assert_eq!(store.read_file(&kept, FileKind::Photo).await.expect("reads"), Some(vec![1; 900]));
+}
+
+#[tokio::test]
+async fn a_full_database_leaves_neither_rows_nor_files() {
+    let (store, directory) = store().await;
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&store.writer).await.expect("a number");
+    let limit = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+    sqlx::query(limit).execute(&store.writer).await.expect("sets the limit");
+    let long = caption(&"A dog. ".repeat(10_000), key(5));
+    let error = store.add_caption(image(&store, "aa").await, long).await.expect_err("no room");
+    assert!(error.is_full(), "{error}");
+    assert_eq!((rows(&store, "images").await, rows(&store, "captions").await), (0, 0));
+    assert_eq!(files(&directory), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_placed_leaves_no_row() {
+    let (store, directory) = store().await;
+    let staged = image(&store, "aa").await;
+    std::fs::create_dir(directory.path().join("thumbnails/aa/aa.jpg")).expect("a folder in the way");
+    store.add_caption(staged, caption("A dog.", key(5))).await.expect_err("cannot be placed");
+    assert_eq!((rows(&store, "images").await, rows(&store, "captions").await), (0, 0));
+    assert_eq!(files(&directory), ["thumbnails/aa/aa.jpg"], "the folder in the way");
+}
+
+#[tokio::test]
+async fn a_photo_goes_by_its_newest_name() {
     let (store, _directory) = store().await;
-    for name in ["aa", "bb", "cc"] {
-        store.add_caption(&image(name), &caption(name, key(5))).await.expect("added");
-    }
-    let texts = |list: Vec<StoredCaption>| -> Vec<String> { list.into_iter().map(|stored| stored.caption).collect() };
-    let all = store.captions(10, None).await.expect("no error");
-    let newest = all[0].id.clone();
-    assert_eq!(texts(all), ["cc", "bb", "aa"]);
-    let older = store.captions(1, Some(&newest)).await.expect("no error");
-    assert_eq!(texts(older), ["bb"]);
+    let named = async |name: &str| NewImage { file_name: Some(name.to_owned()), ..image(&store, "aa").await };
+    let first = store.add_caption(named("one.jpg").await, caption("A dog.", key(5))).await.expect("added");
+    assert_eq!(first.file_name.as_deref(), Some("one.jpg"));
+    let again = store.add_caption(named("two.jpg").await, caption("A dog.", key(4))).await.expect("added");
+    assert_eq!(again.file_name.as_deref(), Some("two.jpg"));
+    let unnamed = store.add_caption(image(&store, "aa").await, caption("A dog.", key(3))).await.expect("added");
+    assert_eq!(unnamed.file_name.as_deref(), Some("two.jpg"), "no name takes none away");
+    let renamed = store.name_photo(unnamed, Some("three.jpg".to_owned())).await.expect("renames");
+    assert_eq!(renamed.file_name.as_deref(), Some("three.jpg"));
+    let first = store.caption(&first.id).await.expect("no error").expect("a caption");
+    assert_eq!(first.file_name.as_deref(), Some("three.jpg"));
+}
+
+#[tokio::test]
+async fn another_caption_is_added_to_a_photo_that_is_here() {
+    let (store, _directory) = store().await;
+    let added = store.add_caption(image(&store, "aa").await, caption("A dog.", key(5))).await.expect("added");
+    let mut photo = store.image(&added.image_id).await.expect("no error").expect("a photo");
+    let more = store.add_caption_of(&photo, &caption("A cat.", key(4))).await.expect("no error").expect("added");
+    assert_eq!((more.caption.as_str(), &more.image_id), ("A cat.", &added.image_id));
+    photo.id = "gone".to_owned();
+    assert!(store.add_caption_of(&photo, &caption("A cow.", key(3))).await.expect("no error").is_none());
 }
 
 #[tokio::test]

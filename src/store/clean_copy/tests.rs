@@ -91,7 +91,7 @@ fn what_hides_behind_a_jpeg_is_gone() {
     // Phones put films, depth maps and second photos there, with metadata of their own.
     let uploaded = [file(::image::ImageFormat::Jpeg).as_slice(), SECRET, b"\xFF\xD9"].concat();
     let copy = copy_of(&uploaded);
-    assert_eq!((copy.media_type, copy.extension), ("image/jpeg", "jpg"));
+    assert_eq!(copy.media_type, "image/jpeg");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn other_formats_become_png() {
             _ => file(format),
         };
         let copy = copy_of(&uploaded);
-        assert_eq!((copy.media_type, copy.extension), ("image/png", "png"));
+        assert_eq!(copy.media_type, "image/png");
     }
 }
 

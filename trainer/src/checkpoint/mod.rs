@@ -9,6 +9,6 @@ pub mod tensors;
 
 pub use import::{ImportError, ImportOptions, ImportReport, import};
 pub use load::{Mismatch, load_named};
-pub use package::{Package, PackageError};
+pub use package::{Package, PackageError, inspect};
 pub use resume::{Checkpoints, Progress, ResumeError, State};
 pub use tensors::{CheckpointError, NamedTensors, read_tensors};

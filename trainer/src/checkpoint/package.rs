@@ -5,8 +5,10 @@ use super::tensors::{CheckpointError, NamedTensors, read_tensors};
 use crate::model::{CaptioningModel, Dropouts, ModelConfig};
 use crate::vocabulary::{Vocabulary, VocabularyError};
 use sha2::{Digest, Sha256};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
 use tch::{Device, Kind, TchError};
@@ -61,6 +63,14 @@ pub enum PackageError {
         /// What is wrong in it.
         reason: String,
     },
+    /// The weights' file is shorter or longer than it says, or says nothing.
+    #[error("{path}: {reason}")]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The words and the sizes disagree.
     #[error("the vocabulary has {words} words but the model {vocab_size}")]
     VocabularySize {
@@ -86,19 +96,65 @@ pub enum PackageError {
 impl Package {
     /// Reads a model folder onto `device`, in float32.
     pub fn read(folder: &Path, device: Device) -> Result<Self, PackageError> {
-        for file in [CONFIG, VOCABULARY, WEIGHTS] {
-            if !folder.join(file).is_file() {
-                return Err(PackageError::MissingFile { folder: folder.to_owned(), file });
-            }
-        }
-        let config = read_config(&folder.join(CONFIG))?;
-        let vocabulary = Vocabulary::read(&folder.join(VOCABULARY))?;
-        check_vocabulary(&vocabulary, &config)?;
+        let (config, vocabulary) = read_description(folder)?;
         let store = VarStore::new(device);
         let model = CaptioningModel::new(&store.root(), &config, Dropouts::default());
         load_named(&store, &read_tensors(&folder.join(WEIGHTS))?)?;
         Ok(Package { store, model, config, vocabulary, revision: revision(folder)? })
     }
+}
+
+/// Checks what can be checked of a model folder without reading its weights; gives their size in bytes.
+///
+/// # Errors
+/// What is missing or wrong.
+pub fn inspect(folder: &Path) -> Result<u64, PackageError> {
+    read_description(folder)?;
+    let path = folder.join(WEIGHTS);
+    let io = |source| PackageError::Io { path: path.clone(), source };
+    let mut file = File::open(&path).map_err(io)?;
+    let bytes = file.metadata().map_err(io)?.len();
+    let fault = |reason| PackageError::Weights { path: path.clone(), reason };
+    let expected = safetensors_length(&mut file).ok_or_else(|| fault("this is no safetensors file"))?;
+    match bytes.cmp(&expected) {
+        Ordering::Less => Err(fault("the file is cut off")),
+        Ordering::Greater => Err(fault("the file is longer than its header says")),
+        Ordering::Equal => Ok(bytes),
+    }
+}
+
+/// Sizes and words, which must agree, of a folder that has every file.
+fn read_description(folder: &Path) -> Result<(ModelConfig, Vocabulary), PackageError> {
+    for file in [CONFIG, VOCABULARY, WEIGHTS] {
+        if !folder.join(file).is_file() {
+            return Err(PackageError::MissingFile { folder: folder.to_owned(), file });
+        }
+    }
+    let config = read_config(&folder.join(CONFIG))?;
+    let vocabulary = Vocabulary::read(&folder.join(VOCABULARY))?;
+    check_vocabulary(&vocabulary, &config)?;
+    Ok((config, vocabulary))
+}
+
+/// How long a safetensors file must be by its header: 8 bytes with the header's length, the header, the tensors.
+fn safetensors_length(file: &mut File) -> Option<u64> {
+    const MAX_HEADER: u64 = 100_000_000; // as in the safetensors crate
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        /// Missing in `__metadata__`.
+        data_offsets: Option<(u64, u64)>,
+    }
+    let mut length = [0; 8];
+    file.read_exact(&mut length).ok()?;
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER {
+        return None;
+    }
+    let mut header = Vec::new();
+    file.take(length).read_to_end(&mut header).ok()?;
+    let header: BTreeMap<String, Entry> = serde_json::from_slice(&header).ok()?;
+    let end = header.values().filter_map(|entry| entry.data_offsets).map(|(_, end)| end).max().unwrap_or(0);
+    end.checked_add(8 + length)
 }
 
 /// What [`write`] puts into a folder.

@@ -49,6 +49,10 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<DecodedImage, ImageError>
     let format = check_file(bytes, limits)?;
     let buffered_components = match format {
         ImageFormat::Jpeg => check_jpeg(bytes)?,
+        ImageFormat::WebP => {
+            check_webp(bytes)?;
+            0
+        }
         _ => 0,
     };
     let codec_error = |error| from_codec(error, format, limits);
@@ -82,6 +86,13 @@ fn check_file(bytes: &[u8], limits: &Limits) -> Result<ImageFormat, ImageError> 
 fn check_jpeg(bytes: &[u8]) -> Result<u8, ImageError> {
     let outline = jpeg::outline(bytes);
     if outline.complete { Ok(outline.buffered_components) } else { Err(damaged(ENDS_EARLY)) }
+}
+
+/// Checks that a WebP file is whole: its orientation comes after the picture.
+fn check_webp(bytes: &[u8]) -> Result<(), ImageError> {
+    // "RIFF", then how many bytes follow these eight.
+    let size = bytes.get(4..8).and_then(|size| size.try_into().ok()).map_or(0, u32::from_le_bytes);
+    if bytes.len() as u64 >= 8 + u64::from(size) { Ok(()) } else { Err(damaged(ENDS_EARLY)) }
 }
 
 /// Checks the size that the header declares.
@@ -127,7 +138,17 @@ fn codec_limits(max_alloc: u64) -> ::image::Limits {
 const ENDS_EARLY: &str = "the file ends before the picture does";
 
 fn damaged(reason: &str) -> ImageError {
-    ImageError::Damaged { reason: reason.trim().trim_end_matches('.').to_owned() }
+    ImageError::Damaged { reason: in_short(reason) }
+}
+
+/// A decoder's words without their end: some list every value of a table that the file made long.
+fn in_short(reason: &str) -> String {
+    const MOST: usize = 200;
+    let reason = reason.trim().trim_end_matches('.');
+    match reason.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
+    }
 }
 
 /// Sorts a decoder's error into ours.
@@ -136,12 +157,24 @@ fn from_codec(error: CodecError, format: ImageFormat, limits: &Limits) -> ImageE
         CodecError::Limits(error) if error.kind() == LimitErrorKind::InsufficientMemory => {
             ImageError::TooMuchMemory { limit: limits.max_memory }
         }
-        CodecError::Unsupported(error) => ImageError::UnsupportedKind { format, reason: error.to_string() },
+        CodecError::Unsupported(error) => ImageError::UnsupportedKind { format, reason: in_short(&error.to_string()) },
         CodecError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => damaged(ENDS_EARLY),
         // The cause says more than "format error", which is what the decoder wraps it in.
         other => match other.source() {
             Some(cause) => damaged(&cause.to_string()),
             None => damaged(&other.to_string()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_reasons_are_shortened() {
+        assert_eq!(in_short(" Bits per sample [8] is unsupported. "), "Bits per sample [8] is unsupported");
+        let list = format!("bits per sample {}", "[1, ".repeat(100_000));
+        assert_eq!(in_short(&list).chars().count(), 201);
     }
 }

@@ -70,6 +70,14 @@ fn a_jpeg_is_refused_wherever_it_is_cut() {
 }
 
 #[test]
+fn a_webp_is_refused_where_its_orientation_is_cut_off() {
+    let whole = file("small_exif6.webp");
+    for end in 12..whole.len() {
+        assert!(decode(&whole[..end], &Limits::default()).is_err(), "cut at {end}");
+    }
+}
+
+#[test]
 fn sizes_are_refused_from_the_header() {
     for side in [20_000, 60_000] {
         let bytes = file(&format!("bad/bomb_{side}x{side}.png"));

@@ -47,14 +47,14 @@ impl Meteor {
     /// When the program ends, keeps silent, or answers something else; it is of no use then.
     pub fn scores(&mut self, candidates: &[TokenizedCandidate]) -> Result<Scores, Unavailable> {
         for candidate in candidates {
-            self.process.send(&score_line(candidate))?;
+            self.process.send(score_line(candidate))?;
         }
         let mut evaluation = String::from("EVAL");
         for _ in candidates {
             evaluation.push_str(" ||| ");
             evaluation.push_str(self.process.answer()?.trim());
         }
-        self.process.send(&evaluation)?;
+        self.process.send(evaluation)?;
         let per_image = candidates.iter().map(|_| self.figure()).collect::<Result<_, _>>()?;
         Ok(Scores { corpus: self.figure()?, interval: None, per_image })
     }

@@ -3,16 +3,17 @@
 use super::Unavailable;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// A running program whose output is read as it comes, so that neither side waits for the other.
+/// A running program. Threads of their own write its input and read its output, so that neither side
+/// ever waits for the other and a silent program is noticed.
 pub(super) struct LineProcess {
     child: Child,
-    input: BufWriter<ChildStdin>,
-    lines: Receiver<io::Result<String>>,
+    questions: Sender<String>,
+    answers: Receiver<io::Result<String>>,
     errors: File,
     timeout: Duration,
 }
@@ -26,23 +27,22 @@ impl LineProcess {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Unavailable::NoJava(io::Error::other("it has no pipes")));
         };
-        let (sender, lines) = channel();
-        thread::spawn(move || read_lines(output, &sender));
-        Ok(LineProcess { child, input: BufWriter::new(input), lines, errors, timeout })
+        let (questions, to_ask) = channel();
+        let (answered, answers) = channel();
+        // Both end when the program does, or when this process is dropped and with it the program.
+        thread::spawn(move || write_lines(&to_ask, input));
+        thread::spawn(move || read_lines(output, &answered));
+        Ok(LineProcess { child, questions, answers, errors, timeout })
     }
 
-    /// Sends a line; it may wait in a buffer until [`LineProcess::answer`].
-    pub(super) fn send(&mut self, line: &str) -> Result<(), Unavailable> {
-        let sent = self.input.write_all(line.as_bytes()).and_then(|()| self.input.write_all(b"\n"));
-        sent.map_err(|_| self.ended())
+    /// Sends a line, without waiting for the program to read it.
+    pub(super) fn send(&mut self, line: String) -> Result<(), Unavailable> {
+        self.questions.send(line).map_err(|_| self.ended())
     }
 
     /// The next line of the output.
     pub(super) fn answer(&mut self) -> Result<String, Unavailable> {
-        if self.input.flush().is_err() {
-            return Err(self.ended());
-        }
-        match self.lines.recv_timeout(self.timeout) {
+        match self.answers.recv_timeout(self.timeout) {
             Ok(Ok(line)) => Ok(line),
             Ok(Err(reason)) => Err(reason.into()),
             Err(RecvTimeoutError::Timeout) => Err(Unavailable::TimedOut(self.timeout)),
@@ -53,7 +53,7 @@ impl LineProcess {
     /// Waits until the output is closed, which is when the program is done.
     pub(super) fn finish(mut self) -> Result<(), Unavailable> {
         loop {
-            match self.lines.recv_timeout(self.timeout) {
+            match self.answers.recv_timeout(self.timeout) {
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => return Err(Unavailable::TimedOut(self.timeout)),
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -84,6 +84,18 @@ impl Drop for LineProcess {
         // Both fail where the program has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+fn write_lines(lines: &Receiver<String>, input: impl Write) {
+    let mut input = BufWriter::new(input);
+    while let Ok(line) = lines.recv() {
+        // What waits goes in one piece.
+        let mut waiting = std::iter::once(line).chain(lines.try_iter());
+        let written = waiting.try_for_each(|line| writeln!(input, "{line}"));
+        if written.and_then(|()| input.flush()).is_err() {
+            return;
+        }
     }
 }
 

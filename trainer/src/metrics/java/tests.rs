@@ -75,6 +75,7 @@ fn a_program_that_fails_keeps_silent_or_talks_nonsense_is_no_score() {
     let minute = Duration::from_secs(60);
     assert!(why("echo no memory >&2; exit 1", minute).ends_with("ended early: no memory"));
     assert!(why("exec sleep 600", Duration::from_millis(50)).contains("did not answer"));
+    assert!(why("exec sleep 600 <&-", Duration::from_millis(50)).contains("did not answer"));
     assert!(why("while read -r line; do echo dog; done", minute).contains("`dog` instead of a figure"));
 }
 
@@ -88,6 +89,15 @@ while [ $# -gt 0 ]; do
     shift
 done
 echo '[{"image_id": 1, "scores": {"All": {"f": 0.5}}}, {"image_id": 0, "scores": {"All": {"f": FIRST}}}]' > "$out""#;
+
+#[test]
+fn a_program_that_does_not_read_is_not_waited_for() {
+    let mut stand_in = stand_in("exec sleep 600");
+    stand_in.jars.timeout = Duration::from_millis(50);
+    let more_than_a_pipe_holds: Vec<_> = candidates().into_iter().cycle().take(10_000).collect();
+    let why = meteor::scores(&stand_in.jars, &more_than_a_pipe_holds);
+    assert!(matches!(why, Err(Unavailable::TimedOut(_))), "{why:?}");
+}
 
 #[test]
 fn spice_reads_and_writes_files() {

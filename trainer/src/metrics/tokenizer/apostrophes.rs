@@ -53,7 +53,7 @@ pub(super) fn leading(text: &[char]) -> usize {
 }
 
 /// Words that keep an apostrophe inside or at the end.
-const WHOLE: [&str; 14] = [
+const WHOLE: [&str; 13] = [
     "c'mon",
     "dunkin'",
     "e'er",
@@ -67,7 +67,6 @@ const WHOLE: [&str; 14] = [
     "somethin'",
     "y'",
     "d'ye",
-    "cont'd",
 ];
 
 /// Length of `dunkin'`, `ma'am`, `B'way` at the start of `text`, which is a letter; else 0.

@@ -24,6 +24,9 @@ const CAPITALISED: [&str; 11] = ["ark", "az", "del", "ill", "la", "mass", "miss"
 /// Those that only count in front of a digit.
 const BEFORE_DIGITS: [&str; 9] = ["art", "ca", "fig", "figs", "no", "nos", "op", "pp", "prop"];
 
+/// Letters of the longest of them.
+const LONGEST_ABBREVIATION: usize = 7;
+
 /// How far the longest plain token at the start of `text`, which is a letter, reaches.
 pub(super) fn longest(text: &[char]) -> usize {
     let word = run(text, is_word_character);
@@ -49,9 +52,8 @@ fn abbreviation(text: &[char], word: usize) -> usize {
     if initials > 0 {
         return initials;
     }
-    let phd = starts_with_phd(text);
-    if phd > 0 {
-        return phd;
+    if starts_with_any_case(text, "ph.d.") {
+        return 5;
     }
     let ends_in_stop = text.get(word) == Some(&'.');
     if ends_in_stop && is_abbreviation(&text[..word], &text[word + 1..]) { word + 1 } else { 0 }
@@ -81,20 +83,15 @@ fn ends_sentence(after: &[char]) -> bool {
     let next = &after[spaces..];
     let word = &next[..run(next, |next| next.is_ascii_alphabetic())];
     let is_starter = || {
-        let same = |starter: &&str| starter.len() == word.len() && starts_with_any_case(word, starter);
-        word.first().is_some_and(char::is_ascii_uppercase) && SENTENCE_STARTERS.iter().any(|starter| same(&starter))
+        let is = |starter: &&str| starter.len() == word.len() && starts_with_any_case(word, starter);
+        word.first().is_some_and(char::is_ascii_uppercase) && SENTENCE_STARTERS.iter().any(is)
     };
     next.is_empty() || spaces > 0 && is_starter()
 }
 
-fn starts_with_phd(text: &[char]) -> usize {
-    if starts_with_any_case(text, "ph.d.") { 5 } else { 0 }
-}
-
 fn is_abbreviation(word: &[char], after: &[char]) -> bool {
-    const LONGEST: usize = 8;
-    let mut buffer = [0; LONGEST];
-    if word.len() > LONGEST || !word.iter().all(char::is_ascii_alphabetic) {
+    let mut buffer = [0; LONGEST_ABBREVIATION];
+    if word.len() > LONGEST_ABBREVIATION || !word.iter().all(char::is_ascii_alphabetic) {
         return false;
     }
     for (place, letter) in buffer.iter_mut().zip(word) {
@@ -203,4 +200,16 @@ fn sign_after_letters(text: &[char]) -> usize {
     }
     let capitals = run(text, |next| next.is_ascii_uppercase());
     if (1..=2).contains(&capitals) && text.get(capitals) == Some(&'$') { capitals + 1 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abbreviations_are_sorted_for_the_search_and_fit_its_buffer() {
+        assert!(ABBREVIATIONS.is_sorted());
+        let longest = [ABBREVIATIONS, &CAPITALISED, &BEFORE_DIGITS].concat().into_iter().map(str::len).max();
+        assert_eq!(longest, Some(LONGEST_ABBREVIATION));
+    }
 }

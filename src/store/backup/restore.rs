@@ -1,0 +1,103 @@
+//! From a backup to a storage folder, checked before it is in its place.
+
+use super::{BackupError, Contents, DATABASE, count, failed, folder_of, open, photos};
+use crate::store::files::Files;
+use crate::store::{FileKind, StoreError};
+use sqlx::Connection;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// Makes `directory` the storage that a backup holds. The folder is whole or as it was before.
+///
+/// # Errors
+/// When the folder is not empty, the file is not a whole backup, or something cannot be read or written.
+pub async fn restore(file: &Path, directory: &Path) -> Result<Contents, BackupError> {
+    if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(BackupError::Exists(directory.to_owned()));
+    }
+    let folder = folder_of(directory);
+    fs::create_dir_all(folder).map_err(failed(folder))?;
+    let beside = tempfile::tempdir_in(folder).map_err(failed(folder))?;
+    unpack(file, beside.path())?;
+    let contents = check(file, beside.path()).await?;
+    fs::rename(beside.path(), directory).map_err(failed(directory))?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))?;
+    Ok(contents)
+}
+
+/// Unpacks the backup's files, durably, and nothing else.
+fn unpack(file: &Path, into: &Path) -> Result<(), BackupError> {
+    let damaged = |error: io::Error| BackupError::Damaged { file: file.to_owned(), reason: error.to_string() };
+    let mut archive = tar::Archive::new(File::open(file).map_err(failed(file))?);
+    let mut folders = BTreeSet::from([into.to_owned()]);
+    for entry in archive.entries().map_err(damaged)? {
+        let mut entry = entry.map_err(damaged)?;
+        let name = entry.path().map_err(damaged)?.into_owned();
+        if !entry.header().entry_type().is_file() || !belongs(&name) {
+            return Err(damaged(io::Error::other(format!("{} does not belong there", name.display()))));
+        }
+        let path = into.join(name);
+        let folder = folder_of(&path);
+        fs::create_dir_all(folder).map_err(failed(folder))?;
+        folders.extend(folder.ancestors().take_while(|folder| folder.starts_with(into)).map(PathBuf::from));
+        let mut written = File::create_new(&path).map_err(failed(&path))?;
+        if io::copy(&mut entry, &mut written).map_err(damaged)? != entry.size() {
+            return Err(damaged(io::Error::other("it ends too early")));
+        }
+        written.sync_all().map_err(failed(&path))?;
+    }
+    folders.iter().try_for_each(|folder| {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder)).map_err(BackupError::from)
+    })
+}
+
+/// True for the database and for files in the folders of photos: names from outside lead nowhere else.
+fn belongs(name: &Path) -> bool {
+    let parts: Vec<_> = name.components().collect();
+    match parts.as_slice() {
+        [Component::Normal(name)] => *name == DATABASE,
+        [Component::Normal(folder), Component::Normal(_), Component::Normal(_)] => {
+            FileKind::ALL.iter().any(|kind| *folder == kind.folder())
+        }
+        _ => false,
+    }
+}
+
+/// The database is sound, and names what there is.
+async fn check(file: &Path, unpacked: &Path) -> Result<Contents, BackupError> {
+    let damaged = |reason: String| BackupError::Damaged { file: file.to_owned(), reason };
+    let path = unpacked.join(DATABASE);
+    if !path.is_file() {
+        return Err(damaged("it has no database".to_owned()));
+    }
+    let mut database = open(&path).await.map_err(|error| damaged(error.to_string()))?;
+    let faults: Result<Vec<String>, _> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut database).await;
+    let faults = faults.map_err(|error| damaged(error.to_string()))?;
+    if faults != ["ok"] {
+        return Err(damaged(faults.join("; ")));
+    }
+    let files = Files::new(unpacked);
+    let is_lost = |photo: &super::Photo| !files.path(FileKind::Photo, &photo.sha256, &photo.media_type).is_file();
+    let lost = photos(&mut database).await?.iter().filter(|photo| is_lost(photo)).count();
+    let contents = count(&mut database, lost as u64).await?;
+    database.close().await.map_err(StoreError::from)?;
+    Ok(contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_storages_own_files_belong_there() {
+        for name in ["expansionnet.sqlite3", "images/ab/ab12.jpg", "thumbnails/ab/ab12.jpg"] {
+            assert!(belongs(Path::new(name)), "{name}");
+        }
+        for name in ["", "other.sqlite3", "/etc/passwd", "images/ab", "images/../x", "../images/ab/c.jpg", "a/b/c.jpg"]
+        {
+            assert!(!belongs(Path::new(name)), "{name}");
+        }
+    }
+}

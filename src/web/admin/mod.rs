@@ -1,0 +1,9 @@
+//! Pages for admins, one file a page.
+
+mod keys;
+mod models;
+mod overview;
+
+pub(super) use keys::{create_key, keys, revoke_key};
+pub(super) use models::{activate_models, models};
+pub(super) use overview::overview;

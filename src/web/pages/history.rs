@@ -1,0 +1,105 @@
+//! The history: past captions with search, filters, and what can be done with the selected ones.
+
+use super::card::CaptionCard;
+use super::filter::{FilterForm, HistoryForm};
+use super::words::count_text;
+use super::{Frame, page};
+use crate::web::AppState;
+use crate::web::problem::Problem;
+use askama::Template;
+use axum::Form;
+use axum::extract::rejection::{FormRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::response::{Redirect, Response};
+
+/// Captions on a page: full rows in every layout.
+const PAGE: u32 = 48;
+
+/// The most captions deleted at once: their ids go into the address of the page that offers to undo it.
+const MAX_DELETED: usize = 100;
+
+/// The fields of a form, any of them more than once.
+type Fields = Result<Form<Vec<(String, String)>>, FormRejection>;
+
+#[derive(Template)]
+#[template(path = "history.html")]
+struct History {
+    frame: Frame,
+    filter: FilterForm,
+    filtered: bool,
+    models: Vec<String>,
+    total: u64,
+    total_text: String,
+    cards: Vec<CaptionCard>,
+    first_page: bool,
+    newest: String,
+    older: Option<String>,
+    deleted: Vec<String>,
+    deleted_text: String,
+    undo_minutes: u64,
+}
+
+/// `GET /history?query=&model=&from=&until=&before=&deleted=`
+pub(in crate::web) async fn history(
+    State(state): State<AppState>,
+    frame: Frame,
+    fields: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(fields) = fields.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let HistoryForm { filter, before, mut deleted, .. } = HistoryForm::read(fields);
+    deleted.truncate(MAX_DELETED);
+    let in_store = filter.check()?;
+    // One more tells whether there is a next page.
+    let mut captions = state.store.captions(&in_store, PAGE + 1, before.as_deref()).await?;
+    let more = captions.len() > PAGE as usize;
+    captions.truncate(PAGE as usize);
+    let older = captions.last().filter(|_| more).map(|last| filter.address("before", &last.id));
+    let total = state.store.count_captions(&in_store).await?;
+    let side = state.config.storage.thumbnail_side;
+    page(&History {
+        frame,
+        filtered: !filter.is_empty(),
+        models: state.store.caption_models().await?,
+        total,
+        total_text: captions_text(total),
+        cards: captions.into_iter().map(|stored| CaptionCard::new(stored, side)).collect(),
+        first_page: before.is_none(),
+        newest: filter.address("before", ""),
+        older,
+        deleted_text: captions_text(deleted.len() as u64),
+        deleted,
+        undo_minutes: state.config.storage.undo_minutes,
+        filter,
+    })
+}
+
+/// `POST /history/delete`: the page it leads to offers to undo it.
+pub(in crate::web) async fn delete(State(state): State<AppState>, fields: Fields) -> Result<Redirect, Problem> {
+    let HistoryForm { filter, ids, .. } = read(fields)?;
+    if ids.len() > MAX_DELETED {
+        let detail = format!("at most {MAX_DELETED} captions can be deleted at once, not {}", ids.len());
+        return Err(Problem::invalid_option(detail));
+    }
+    state.store.delete_captions(&ids).await?;
+    Ok(Redirect::to(&filter.address("deleted", &ids.join(","))))
+}
+
+/// `POST /history/restore`
+pub(in crate::web) async fn restore(State(state): State<AppState>, fields: Fields) -> Result<Redirect, Problem> {
+    let HistoryForm { filter, ids, .. } = read(fields)?;
+    let restored = state.store.restore_captions(&ids).await?;
+    Ok(Redirect::to(&match ids.as_slice() {
+        // An id of ours, since there was such a caption.
+        [one] if restored == 1 => format!("/captions/{one}"),
+        _ => filter.address("", ""),
+    }))
+}
+
+fn read(fields: Fields) -> Result<HistoryForm, Problem> {
+    let Form(fields) = fields.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    Ok(HistoryForm::read(fields))
+}
+
+fn captions_text(count: u64) -> String {
+    count_text(count, "caption", "captions")
+}

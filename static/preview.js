@@ -1,0 +1,91 @@
+// Small pictures of photos that are still on their way: made when their card comes into sight, given back
+// when it leaves, so that hundreds of cards hold the memory of a few.
+
+const SIDE = 480;
+const AHEAD = "300px";
+
+const previews = new WeakMap();
+const sight = new IntersectionObserver(
+  (changes) => {
+    for (const { target, isIntersecting } of changes) previews.get(target)?.inSight(isIntersecting);
+  },
+  { rootMargin: AHEAD },
+);
+
+/** One photo is decoded at a time: each takes its full size in memory for a moment. */
+let line = Promise.resolve();
+
+export class Preview {
+  #frame;
+  #image;
+  #file;
+  #wanted = false;
+  #url = null;
+
+  /**
+   * @param {HTMLElement} frame whose coming into sight is watched
+   * @param {HTMLImageElement} image hidden until there is something to show
+   * @param {Blob} file
+   */
+  constructor(frame, image, file) {
+    this.#frame = frame;
+    this.#image = image;
+    this.#file = file;
+    previews.set(frame, this);
+    sight.observe(frame);
+  }
+
+  inSight(visible) {
+    this.#wanted = visible;
+    if (visible) line = line.then(() => this.#draw());
+    else this.#forget();
+  }
+
+  /** From now on the server's thumbnail, which the browser loads and forgets by itself. */
+  replaceBy(address) {
+    this.stop();
+    this.#image.loading = "lazy";
+    this.#image.src = address;
+    this.#image.hidden = false;
+  }
+
+  /** Nothing more is shown. */
+  stop() {
+    sight.unobserve(this.#frame);
+    this.#wanted = false;
+    this.#forget();
+    this.#file = null;
+  }
+
+  async #draw() {
+    if (!this.#wanted || this.#url !== null) return;
+    const small = await shrink(this.#file);
+    if (!this.#wanted || small === null) return;
+    this.#url = URL.createObjectURL(small);
+    this.#image.src = this.#url;
+    this.#image.hidden = false;
+  }
+
+  #forget() {
+    if (this.#url === null) return;
+    this.#image.hidden = true;
+    this.#image.removeAttribute("src");
+    URL.revokeObjectURL(this.#url);
+    this.#url = null;
+  }
+}
+
+/** @returns {Promise<Blob | null>} null: not a picture this browser shows; the server decides whether it can read it */
+async function shrink(file) {
+  try {
+    const bitmap = await createImageBitmap(file, { resizeWidth: SIDE, resizeQuality: "medium" });
+    const canvas = document.createElement("canvas");
+    canvas.width = bitmap.width;
+    canvas.height = bitmap.height;
+    canvas.getContext("2d").drawImage(bitmap, 0, 0);
+    bitmap.close();
+    return await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.8));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,90 @@
+//! The page of one caption: edited in place, an alternative chosen, captioned again, copied, deleted.
+
+use anyhow::{Result, ensure};
+use fantoccini::key::Key;
+
+use crate::in_browser;
+use crate::page::Page;
+use crate::site::Site;
+
+const MODELS_WORDS: &str = "A picture of 40 by 30, wording 0.";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_edited_in_place_and_taken_back() -> Result<()> {
+    let site = Site::start().await?;
+    let id = site.caption([40]).await?.remove(0);
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at(&format!("/captions/{id}"))).await?;
+        page.wait_for_text("h1", MODELS_WORDS).await?;
+
+        page.click(".edit summary").await?;
+        page.wait_until("document.activeElement.id === 'caption-words'").await?;
+        page.press(&format!(" Nonsense{}", char::from(Key::Escape))).await?;
+        page.wait_until("!document.querySelector('.edit').open").await?;
+
+        page.click(".edit summary").await?;
+        page.wait_until("document.activeElement.id === 'caption-words'").await?;
+        ensure!(page.value("document.activeElement.value").await? == MODELS_WORDS, "what was cancelled is gone");
+        let (control, enter) = (char::from(Key::Control), char::from(Key::Enter));
+        page.press(&format!(" Really \"one\".{control}{enter}")).await?;
+        page.wait_for_text("h1", &format!("{MODELS_WORDS} Really \"one\".")).await?;
+        ensure!(page.wait_for("main").await?.text_of(".generated p").await?.ends_with(MODELS_WORDS));
+
+        page.click("[data-copy^='alt=']").await?;
+        page.wait_for("[data-copy^='alt='].copied").await?;
+        let copied = browser.clipboard().await?;
+        ensure!(copied == format!("alt=\"{MODELS_WORDS} Really &quot;one&quot;.\""), "{copied}");
+
+        page.click(".generated button").await?;
+        page.wait_for_text("h1", MODELS_WORDS).await?;
+        ensure!(page.count(".generated").await? == 0);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_wording_or_another_search_is_chosen() -> Result<()> {
+    let site = Site::start().await?;
+    let id = site.caption([40]).await?.remove(0);
+    in_browser(async |browser| {
+        let address = format!("/captions/{id}");
+        let page = Page::open(browser, &site.at(&address)).await?;
+        page.click(".alternative-list li:nth-child(3) button").await?;
+        page.wait_for_text("h1", "A picture of 40 by 30, wording 2.").await?;
+        ensure!(page.path().await? == address);
+
+        page.click(".again summary").await?;
+        page.value("document.getElementById('beam-size').value = 2").await?;
+        page.click(".again button").await?;
+        page.wait_until(&format!("location.pathname !== '{address}'")).await?;
+        page.wait_for_text("h1", MODELS_WORDS).await?;
+        ensure!(page.count(".alternative-list li").await? == 2, "as many as beams");
+        // The first one stays beside it.
+        page.click("#older").await?;
+        page.wait_for_text("h1", "A picture of 40 by 30, wording 2.").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_caption_is_brought_back_from_the_history_or_its_own_page() -> Result<()> {
+    let site = Site::start().await?;
+    let id = site.caption([40, 41]).await?.remove(0);
+    in_browser(async |browser| {
+        let address = site.at(&format!("/captions/{id}"));
+        let page = Page::open(browser, &address).await?;
+        page.click("#delete button").await?;
+        page.wait_for_text("#found", "1 caption").await?;
+        page.click(".undo-notice button").await?;
+        page.wait_for_text("h1", MODELS_WORDS).await?;
+
+        page.click("#delete button").await?;
+        page.wait_for_text("#found", "1 caption").await?;
+        let page = Page::open(browser, &address).await?;
+        page.wait_for_text("h1", "This caption was deleted").await?;
+        page.click(".error-page button").await?;
+        page.wait_for_text("h1", MODELS_WORDS).await
+    })
+    .await
+}

@@ -1,0 +1,133 @@
+//! A person's first photos: dropped and chosen, captions read, copied, and found again after the server was
+//! killed and started anew. By the real program with the bundled model.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::chromium::Browser;
+use crate::in_browser;
+use crate::page::{Page, State};
+use crate::server::Server;
+
+/// The picture that is dropped, and the one that is chosen.
+const DROPPED: &str = "landscape_q95.jpg";
+const CHOSEN: &str = "portrait.png";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn photos_are_captioned_and_found_again_after_a_restart() -> Result<()> {
+    let storage = tempfile::tempdir()?;
+    let mut server = Server::start(storage.path()).await?;
+    in_browser(async |browser| journey(browser, &mut server, storage.path()).await).await
+}
+
+/// What a person does, in order.
+async fn journey(browser: &Browser, server: &mut Server, storage: &Path) -> Result<()> {
+    let page = Page::open(browser, server.url()).await?;
+
+    let answer = drop_a_photo(&page, server).await?;
+    copy_the_caption(&page, browser, &answer).await?;
+    read_the_alternatives(&page, &answer).await?;
+    choose_a_photo(&page, server).await?;
+    drop_a_text_file(&page, server).await?;
+
+    server.kill()?;
+    *server = Server::start(storage).await?;
+    let page = Page::open(browser, server.url()).await?;
+    find_it_among_recent_captions(&page, &answer).await?;
+
+    // The browser itself reports the refused text file; anything else is a fault of the page.
+    let complaints = browser.complaints().await?;
+    let unexpected: Vec<_> =
+        complaints.iter().filter(|line| !(line.contains("/api/caption") && line.contains("415"))).collect();
+    ensure!(unexpected.is_empty(), "the browser complained: {unexpected:#?}");
+    Ok(())
+}
+
+/// Drops a photo on the page; its card shows what the API says of the same bytes.
+/// Returns the API's answer.
+async fn drop_a_photo(page: &Page, server: &Server) -> Result<Value> {
+    let photo = std::fs::read(picture(DROPPED))?;
+    page.drop_file(DROPPED, "image/jpeg", &photo).await?;
+    let card = page.wait_for_card(DROPPED, State::Done).await?;
+
+    let (status, answer) = server.caption(DROPPED, photo).await?;
+    ensure!(status == 200, "the API answered {status}: {answer}");
+    let caption = text(&answer, "caption")?;
+    ensure!(caption.len() > 1 && caption.ends_with('.'), "an odd caption: {caption:?}");
+    ensure!(card.text_of(".result-caption").await? == caption);
+    ensure!(card.text_of(".result-answer .score").await? == score_text(&answer)?);
+    Ok(answer)
+}
+
+async fn copy_the_caption(page: &Page, browser: &Browser, answer: &Value) -> Result<()> {
+    let card = page.wait_for_card(DROPPED, State::Done).await?;
+    card.click(".copy").await?;
+    page.wait_for(".copy.copied").await?;
+    ensure!(card.text_of(".copy").await? == "Copied");
+    ensure!(browser.clipboard().await? == text(answer, "caption")?);
+    Ok(())
+}
+
+/// The other candidates, best first, each with its score.
+async fn read_the_alternatives(page: &Page, answer: &Value) -> Result<()> {
+    let card = page.wait_for_card(DROPPED, State::Done).await?;
+    let candidates = answer["candidates"].as_array().context("no candidates")?;
+    ensure!(candidates.len() > 1, "no alternatives to show: {answer}");
+    let expected = candidates[1..]
+        .iter()
+        .map(|candidate| Ok(format!("{}\n{}", text(candidate, "caption")?, score_text(candidate)?)))
+        .collect::<Result<Vec<_>>>()?;
+
+    card.click(".alternatives summary").await?;
+    ensure!(card.texts_of(".alternative").await? == expected);
+    Ok(())
+}
+
+async fn choose_a_photo(page: &Page, server: &Server) -> Result<()> {
+    let path = picture(CHOSEN);
+    page.choose_file(&path).await?;
+    let card = page.wait_for_card(CHOSEN, State::Done).await?;
+
+    let (status, answer) = server.caption(CHOSEN, std::fs::read(path)?).await?;
+    ensure!(status == 200, "the API answered {status}: {answer}");
+    ensure!(card.text_of(".result-caption").await? == text(&answer, "caption")?);
+    Ok(())
+}
+
+/// A file that is no picture gets the server's own words, and no button for a hopeless retry.
+async fn drop_a_text_file(page: &Page, server: &Server) -> Result<()> {
+    let (name, contents) = ("notes.txt", b"Milk, bread, three eggs.\n".to_vec());
+    page.drop_file(name, "text/plain", &contents).await?;
+    let card = page.wait_for_card(name, State::Failed).await?;
+
+    let (status, problem) = server.caption(name, contents).await?;
+    ensure!(status == 415, "the API answered {status}: {problem}");
+    ensure!(card.text_of(".error-message").await? == text(&problem, "detail")?);
+    ensure!(!card.shows(".retry").await?, "a text file will never be a picture");
+    Ok(())
+}
+
+async fn find_it_among_recent_captions(page: &Page, answer: &Value) -> Result<()> {
+    let card = page.recent_card(text(answer, "id")?).await?;
+    ensure!(card.text_of(".caption-text").await? == text(answer, "caption")?);
+    let width = page.loaded_width(&card, ".thumbnail img").await?;
+    ensure!(width > 0, "the thumbnail did not load");
+    Ok(())
+}
+
+/// A synthetic picture that is part of the project.
+fn picture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("trainer/tests/fixtures/images").join(name)
+}
+
+fn text<'a>(object: &'a Value, field: &str) -> Result<&'a str> {
+    object[field].as_str().with_context(|| format!("no {field:?} in {object}"))
+}
+
+/// The score as the page writes it, with a real minus sign.
+fn score_text(object: &Value) -> Result<String> {
+    let score = object["score"].as_f64().with_context(|| format!("no score in {object}"))?;
+    Ok(format!("score {score:.2}").replace('-', "\u{2212}"))
+}

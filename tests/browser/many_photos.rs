@@ -1,0 +1,100 @@
+//! Many photos at once: a dropped folder, what fails and why, cancelling, trying again.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use crate::in_browser;
+use crate::page::{Page, State};
+use crate::site::Site;
+use crate::support::fake_model::{FAILS, FakeModel};
+use crate::support::web::png;
+
+/// A folder with so many good photos, in folders of their own.
+fn photos(folder: &Path, count: u32) -> Result<()> {
+    for width in 20..20 + count {
+        let inner = folder.join(if width % 2 == 0 { "even" } else { "odd/deeper" });
+        fs::create_dir_all(&inner)?;
+        fs::write(inner.join(format!("photo-{width}.png")), png(width, 30))?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_forty_photos_is_captioned_and_found_again() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    photos(folder.path(), 38)?;
+    fs::write(folder.path().join("broken.jpg"), "no photo at all")?;
+    fs::write(folder.path().join("stubborn.png"), png(FAILS, 30))?;
+    fs::write(folder.path().join("notes.txt"), "Milk, bread, three eggs.")?;
+    fs::write(folder.path().join(".hidden.jpg"), "a note of the system")?;
+    // One upload at a time: the page's second one is told to come back, again and again.
+    let site = Site::with(FakeModel::new(), |config| config.server.max_concurrent_uploads = 1).await?;
+
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/")).await?;
+        browser.drop_paths(&[folder.path()]).await?;
+        page.wait_for_text("#tally", "38 of 40 captioned, 2 failed").await?;
+        ensure!(page.value("document.getElementById('batch-bar').position").await? == 1);
+        ensure!(page.count(".result").await? == 40);
+
+        let name = |file: &str| format!("{}/{file}", folder.path().file_name().unwrap_or_default().to_string_lossy());
+        let broken = page.wait_for_card(&name("broken.jpg"), State::Failed).await?;
+        ensure!(broken.text_of(".error-message").await?.starts_with("This is not an image in a known format"));
+        ensure!(!broken.shows(".retry").await?, "it will never be a picture");
+        let stubborn = page.wait_for_card(&name("stubborn.png"), State::Failed).await?;
+        ensure!(stubborn.text_of(".error-message").await?.starts_with("The server failed"));
+        ensure!(stubborn.shows(".retry").await?);
+        page.wait_for_card(&name("odd/deeper/photo-21.png"), State::Done).await?;
+
+        page.wait_for_text("#skipped-count", "2 files that are no photos were skipped").await?;
+        page.click("#skipped-count").await?;
+        let listed = page.value("document.getElementById('skipped-names').innerText").await?.to_string();
+        ensure!(listed.contains("notes.txt") && listed.contains(".hidden.jpg"), "{listed}");
+
+        let page = Page::open(browser, &site.at("/history")).await?;
+        page.wait_for_text("#found", "38 captions").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn photos_that_were_cut_off_are_tried_again_together() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    photos(folder.path(), 3)?;
+    let site = Site::start().await?;
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/")).await?;
+        browser.set_offline(true).await?;
+        browser.drop_paths(&[folder.path()]).await?;
+        page.wait_for_text("#tally", "0 of 3 captioned, 3 failed").await?;
+        browser.set_offline(false).await?;
+        page.click("#retry-failed").await?;
+        page.wait_for_text("#tally", "3 of 3 captioned").await?;
+        ensure!(!page.wait_for("#batch").await?.shows("#retry-failed").await?);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_photos_are_cancelled_together() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    photos(folder.path(), 8)?;
+    let (model, keeper) = FakeModel::gated();
+    let site = Site::with(model, |_| ()).await?;
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/")).await?;
+        browser.drop_paths(&[folder.path()]).await?;
+        page.wait_for(".result[data-state='reading']").await?;
+        page.wait_for_text("#tally", "0 of 8 captioned").await?;
+        page.click("#cancel-all").await?;
+        page.wait_until("document.querySelectorAll('.result').length === 0").await?;
+        drop(keeper);
+        // The page goes on working.
+        browser.drop_paths(&[folder.path()]).await?;
+        page.wait_for_text("#tally", "8 of 8 captioned").await
+    })
+    .await
+}

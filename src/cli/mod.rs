@@ -7,6 +7,7 @@ mod completions;
 mod evaluate;
 mod import;
 mod serve;
+mod train;
 mod vocabulary;
 
 use crate::captioning::QueueSettings;
@@ -49,6 +50,8 @@ enum Command {
     Serve(serve::Serve),
     Caption(caption::CaptionPhotos),
     Import(import::Import),
+    Train(train::Train),
+    Features(train::Features),
     Admin(admin::Admin),
     Backup(backup::Backup),
     Restore(backup::Restore),
@@ -67,6 +70,8 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Caption(caption) => caption.run(),
             Command::Import(import) => import.run(),
+            Command::Train(train) => train.run(),
+            Command::Features(features) => features.run(),
             Command::Admin(admin) => admin.run(),
             Command::Backup(backup) => backup.run(),
             Command::Restore(restore) => restore.run(),

@@ -1,10 +1,10 @@
-//! The ExpansionNet v2 library: model, decoding, checkpoints, images, datasets and metrics.
+//! The ExpansionNet v2 library: model, decoding, checkpoints, images, datasets, metrics and training.
 //!
 //! Read it in the order of the data: [`image`] makes pixels of bytes, [`model`] makes features and
 //! word scores of pixels, [`decoding`] makes captions of word scores, [`vocabulary`] makes text of
 //! captions. [`checkpoint`] brings weights in and out; [`captioner`] is all of it behind one door.
-//! [`data`] reads what people wrote of images, [`metrics`] judges captions by it; [`evaluation`] captions
-//! whole datasets for them.
+//! [`data`] reads what people wrote of images, [`metrics`] judges captions by it, [`evaluation`] captions
+//! whole datasets for them, and [`training`] makes the weights.
 
 pub mod captioner;
 pub mod checkpoint;
@@ -15,4 +15,5 @@ pub mod evaluation;
 pub mod image;
 pub mod metrics;
 pub mod model;
+pub mod training;
 pub mod vocabulary;

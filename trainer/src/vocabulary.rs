@@ -148,13 +148,18 @@ impl Vocabulary {
         self.ids.get(word).copied()
     }
 
+    /// The word of an id.
+    pub fn word(&self, id: i64) -> Option<&str> {
+        self.words.get(usize::try_from(id).ok()?).map(String::as_str)
+    }
+
     /// Tokens as a sentence for people: no SOS, up to EOS, sentence case, full stop; empty without words.
     pub fn sentence(&self, tokens: &[i64]) -> String {
         let words: Vec<&str> = tokens
             .iter()
             .filter(|&&token| token != self.sos)
             .take_while(|&&token| token != self.eos)
-            .filter_map(|&token| self.words.get(usize::try_from(token).ok()?).map(String::as_str))
+            .filter_map(|&token| self.word(token))
             .collect();
         let joined = words.join(" ").to_lowercase();
         let mut letters = joined.chars();

@@ -134,7 +134,7 @@ fn read_vocabulary(options: &ImportOptions) -> Result<Vocabulary, ImportError> {
 }
 
 /// Backbone checkpoints come without the model's prefix: put it before their names.
-fn prefixed(backbone: NamedTensors) -> NamedTensors {
+pub(crate) fn prefixed(backbone: NamedTensors) -> NamedTensors {
     let swin = Backbone::prefix(&BackboneConfig::Swin(crate::model::SwinConfig::large_384()));
     let efficientnet = Backbone::prefix(&BackboneConfig::EfficientNetLite(EfficientNetLite::Lite0));
     let prefix = if backbone.contains_key("_conv_stem.weight") { efficientnet } else { swin };
@@ -149,7 +149,7 @@ fn is_backbone(name: &str) -> bool {
 }
 
 /// Tensors that the model computes itself, or that belong to the backbone's classifier.
-fn is_derived(name: &str) -> bool {
+pub(crate) fn is_derived(name: &str) -> bool {
     let computed = [".relative_position_index", ".attn_mask", ".num_batches_tracked"];
     let classifier = ["swin_transf.head.", "efficientnet._fc."];
     computed.iter().any(|end| name.ends_with(end)) || classifier.iter().any(|start| name.starts_with(start))

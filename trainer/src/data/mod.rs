@@ -1,11 +1,13 @@
 //! What a model is trained on and judged by: images with captions, and the words of the captions.
 
+pub mod batches;
 pub mod caption_text;
 pub mod features;
 pub mod karpathy;
 pub mod prefetch;
 pub mod vocabulary_builder;
 
+pub use batches::{Batch, BatchError, BatchMaker, CaptionSet, InputSource, Inputs};
 pub use features::{FeatureError, FeatureKind, FeatureReader, FeatureWriter};
 pub use karpathy::{Dataset, DatasetError, Image, Split};
 pub use prefetch::Prefetch;

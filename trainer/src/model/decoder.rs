@@ -84,14 +84,17 @@ impl Decoder {
     }
 
     /// Scores `[batch, positions, vocab_size]` (before softmax) of the word after each of
-    /// `tokens` `[batch, positions]`, given the encoder's output `[batch, image tokens, d_model]`.
+    /// `tokens` `[batch, positions]`, given the encoder's output `[images, image tokens, d_model]`.
+    ///
+    /// The batch may hold several captions of each image, side by side.
     pub fn forward_t(&self, tokens: &Tensor, encoded: &Tensor, masks: &DecoderMasks, train: bool) -> Tensor {
         let embedded = dropout(self.embed(tokens), self.dropouts.decoder_input, train);
         let positions = Tensor::arange(tokens.size()[1], (Kind::Int64, tokens.device()));
         let mut y = embedded + self.pos_encoder.index_select(0, &positions);
         let mut outputs = Vec::with_capacity(self.decoders.len());
         for layer in &self.decoders {
-            y = layer.forward_t(&y, &layer.mha.remember(encoded), masks, train);
+            let memory = layer.mha.remember(encoded).for_captions(tokens.size()[0]);
+            y = layer.forward_t(&y, &memory, masks, train);
             outputs.push(y.shallow_clone());
         }
         let reduced = self.dec_reduce_group.forward(&Tensor::cat(&outputs, -1));

@@ -106,6 +106,18 @@ pub struct CrossMemory {
     pub values: Tensor,
 }
 
+impl CrossMemory {
+    /// The same for `captions` captions, as many of each image, side by side.
+    pub fn for_captions(self, captions: i64) -> Self {
+        let each = captions / self.keys.size()[0].max(1);
+        if each == 1 {
+            return self;
+        }
+        let repeated = |tensor: Tensor| tensor.repeat_interleave_self_int(each, 0, None);
+        CrossMemory { keys: repeated(self.keys), values: repeated(self.values) }
+    }
+}
+
 impl MultiHeadAttention {
     /// Attention of `num_heads` heads over `d_model` channels.
     pub fn new(path: &Path, d_model: i64, num_heads: i64) -> Self {

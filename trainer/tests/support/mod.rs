@@ -1,6 +1,7 @@
 //! The tiny model with random weights that the original's numbers were taken from, and comparisons.
 #![allow(dead_code, missing_docs)]
 
+pub mod made_dataset;
 pub mod recompute;
 
 use serde_json::Value;
@@ -24,14 +25,20 @@ pub struct Tiny {
 
 /// The tiny model with the weights of one of its checkpoints, ready for inference.
 pub fn tiny_model(checkpoint: &str) -> Tiny {
+    let mut tiny = tiny_model_to_train(checkpoint, Dropouts::default());
+    tiny.model.backbone.prepare_inference();
+    tiny
+}
+
+/// The tiny model with the weights of one of its checkpoints and these dropouts.
+pub fn tiny_model_to_train(checkpoint: &str, dropouts: Dropouts) -> Tiny {
     let config = std::fs::read(fixture("tiny_model/config.json")).expect("the fixture is there");
     let config: ModelConfig = serde_json::from_slice(&config).expect("the fixture parses");
     let store = VarStore::new(Device::Cpu);
-    let mut model = CaptioningModel::new(&store.root(), &config, Dropouts::default());
+    let model = CaptioningModel::new(&store.root(), &config, dropouts);
     let mut tensors = read_tensors(&fixture("tiny_model").join(checkpoint)).expect("the checkpoint reads");
     tensors.retain(|name, _| !name.ends_with("relative_position_index") && !name.ends_with("attn_mask"));
     load_named(&store, &tensors).expect("the checkpoint fits");
-    model.backbone.prepare_inference();
     Tiny { store, model, config }
 }
 

@@ -1,0 +1,198 @@
+//! `expansionnet train` and `expansionnet features`: the phases of a recipe, from the command line.
+
+use super::choice;
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use trainer::device::DeviceChoice;
+use trainer::training::events::{Listener, json_lines};
+use trainer::training::recipe::PAPER;
+use trainer::training::{Event, Events, Outcome, Phase, Recipe, Run};
+
+/// Exit code of a run that was asked to stop and has saved its state.
+const STOPPED: u8 = 3;
+
+/// Train a model by a recipe
+///
+/// Runs every phase of the recipe that is not complete, in order, or one of them. It may be killed at any
+/// moment: the same command goes on from the last checkpoint. SIGTERM or Ctrl-C saves and stops (exit code 3).
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Train {
+    #[command(flatten)]
+    run: RunArguments,
+
+    /// Run this phase alone
+    #[arg(long, value_name = "NAME")]
+    phase: Option<String>,
+}
+
+/// Store the features of every image, alone: the recipe's first phase of that kind
+#[derive(Debug, Args)]
+pub(super) struct Features {
+    #[command(flatten)]
+    run: RunArguments,
+
+    /// The features phase to run [default: the recipe's first]
+    #[arg(long, value_name = "NAME")]
+    phase: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// The recipe [default: recipe.toml of the run's folder, else the paper's]
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+
+    /// Folder of the run: features, checkpoints, models and events.jsonl
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+
+    /// Set a value of the recipe, e.g. data.images=/photos or xe.batch_size=32
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+
+    /// Where to train: auto, cpu or cuda
+    #[arg(long, default_value = "auto", value_parser = choice::<DeviceChoice>)]
+    device: DeviceChoice,
+
+    /// How to tell of it on standard output
+    #[arg(long, value_enum, default_value_t = EventFormat::Text)]
+    events: EventFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EventFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  expansionnet train --recipe recipes/photos14k.toml --run runs/photos
+  expansionnet train --run runs/photos                                  goes on with it
+  expansionnet train --run runs/photos --phase scst --events json
+  expansionnet train --run runs/coco --set data.dataset=dataset_coco.json --set data.images=/coco";
+
+impl Train {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let recipe = self.run.recipe()?;
+        self.run.start(&recipe, self.phase.as_deref())
+    }
+}
+
+impl Features {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let recipe = self.run.recipe()?;
+        let first = recipe.phases.iter().find(|phase| matches!(phase, Phase::Features(_))).map(Phase::name);
+        let phase = self.phase.as_deref().or(first).context("the recipe has no phase whose step is `features`")?;
+        self.run.start(&recipe, Some(phase))
+    }
+}
+
+impl RunArguments {
+    fn recipe(&self) -> anyhow::Result<Recipe> {
+        let kept = self.kept_recipe();
+        let recipe = match &self.recipe {
+            Some(path) => Recipe::read(path, &self.settings)?,
+            None if kept.exists() => Recipe::read(&kept, &self.settings)?,
+            None => Recipe::parse(PAPER, &self.settings)?,
+        };
+        Ok(recipe)
+    }
+
+    fn kept_recipe(&self) -> PathBuf {
+        self.run.join("recipe.toml")
+    }
+
+    fn start(&self, recipe: &Recipe, phase: Option<&str>) -> anyhow::Result<ExitCode> {
+        let device = self.device.resolve()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            signal_hook::flag::register(signal, Arc::clone(&stop)).context("signals can't be listened to")?;
+        }
+        let run = Run::open(recipe, &self.run, device, &stop)?;
+        let kept = self.kept_recipe();
+        if !kept.exists() {
+            let text = toml::to_string(recipe).context("the recipe can't be written")?;
+            std::fs::write(&kept, text).with_context(|| format!("{} can't be written", kept.display()))?;
+        }
+        let mut events = Events::default();
+        events.listen(event_file(&self.run.join("events.jsonl"))?);
+        events.listen(match self.events {
+            EventFormat::Json => json_lines(std::io::stdout()),
+            EventFormat::Text => for_people(),
+        });
+        Ok(match run.run(phase, &mut events)? {
+            Outcome::Completed => ExitCode::SUCCESS,
+            Outcome::Stopped => ExitCode::from(STOPPED),
+        })
+    }
+}
+
+fn event_file(path: &Path) -> anyhow::Result<Listener> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    Ok(json_lines(file.with_context(|| format!("{} can't be opened", path.display()))?))
+}
+
+/// A progress bar with loss, pace and time left, and a line for whatever stays of interest.
+fn for_people() -> Listener {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}") {
+        bar.set_style(style);
+    }
+    let mut figures = String::new();
+    Box::new(move |line| match &line.event {
+        Event::Started { phase, iteration, iterations, device, .. } => {
+            bar.set_prefix(phase.clone());
+            bar.set_length(*iterations);
+            bar.set_position(*iteration);
+            bar.suspend(|| println!("{phase}: from {iteration} of {iterations} on {device}"));
+        }
+        Event::Metric { name, value, .. } if name == "loss" => figures = format!("loss {value:.3}"),
+        Event::Metric { name, value, .. } if name == "reward" => figures += &format!(", reward {value:.3}"),
+        Event::Metric { .. } => {}
+        Event::Progress { iteration, per_second, seconds_left, .. } => {
+            bar.set_position(*iteration);
+            bar.set_message(format!("{figures}  {per_second:.1}/s, {} left", duration(*seconds_left)));
+        }
+        Event::Evaluation { iteration, images, metrics } => {
+            let metrics: Vec<String> =
+                metrics.iter().map(|(name, value)| format!("{name} {:.1}", 100. * value)).collect();
+            bar.suspend(|| println!("{iteration}: {} ({images} images)", metrics.join("  ")));
+        }
+        Event::Sample { image, caption, .. } => bar.suspend(|| println!("  image {image}: {caption}")),
+        Event::Checkpoint { path, best: true, .. } => bar.suspend(|| println!("best so far: {path}")),
+        Event::Checkpoint { .. } => {}
+        Event::Warning { message } => bar.suspend(|| eprintln!("warning: {message}")),
+        Event::Finished { phase, reason } => bar.suspend(|| println!("{phase}: {reason}")),
+    })
+}
+
+/// `2 h 05 min`, `12 min` or `40 s`.
+fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.) as u64;
+    match minutes {
+        0 => format!("{seconds:.0} s"),
+        1..60 => format!("{minutes} min"),
+        _ => format!("{} h {:02} min", minutes / 60, minutes % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!([40.4, 725., 7500.].map(duration), ["40 s", "12 min", "2 h 05 min"]);
+    }
+}

@@ -1,0 +1,268 @@
+//! The state of a training phase on disk: always whole, whenever the process dies.
+//!
+//! A checkpoint is a folder, written under another name, synced and renamed. What is older goes only
+//! after that.
+
+use super::tensors::{CheckpointError, NamedTensors, read_tensors};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use tch::{Device, TchError, Tensor};
+
+const MODEL: &str = "model.safetensors";
+const OPTIMISER: &str = "optimizer.safetensors";
+const PROGRESS: &str = "progress.json";
+const UNFINISHED: &str = ".unfinished-";
+const STATE: &str = "state-";
+const BEST: &str = "best-";
+
+/// How far a phase is. With the recipe's seed this is the data's order and the random state, too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Hash of the recipe with this phase alone.
+    pub recipe: String,
+    /// Name of the phase.
+    pub phase: String,
+    /// Iterations done.
+    pub iteration: u64,
+    /// The best CIDEr-D so far.
+    pub best: Option<f64>,
+    /// Whether the phase is complete.
+    pub finished: bool,
+}
+
+/// A checkpoint that has been read.
+#[derive(Debug)]
+pub struct State {
+    /// Every variable of the model.
+    pub model: NamedTensors,
+    /// The optimiser's state.
+    pub optimiser: NamedTensors,
+    /// How far it was.
+    pub progress: Progress,
+}
+
+/// Why a state can't be saved or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// The disk refuses.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Tensors can't be written.
+    #[error("the checkpoint can't be written: {0}")]
+    Write(#[from] TchError),
+    /// Tensors can't be read.
+    #[error(transparent)]
+    Read(#[from] CheckpointError),
+    /// The progress can't be read.
+    #[error("{path}: {reason}")]
+    Progress {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The checkpoints of one phase.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    keep: usize,
+}
+
+impl Checkpoints {
+    /// Those in `folder`, which is made; of the newest, `keep` stay. Unfinished ones are removed.
+    ///
+    /// # Errors
+    /// When the folder can't be made or read.
+    pub fn open(folder: &Path, keep: usize) -> Result<Self, ResumeError> {
+        fs::create_dir_all(folder).map_err(failed(folder))?;
+        for (_, path) in listed(folder, UNFINISHED)? {
+            fs::remove_dir_all(&path).map_err(failed(&path))?;
+        }
+        Ok(Checkpoints { folder: folder.to_owned(), keep: keep.max(1) })
+    }
+
+    /// Saves the state; older ones go afterwards.
+    ///
+    /// # Errors
+    /// When the disk refuses; older checkpoints are then untouched.
+    pub fn save(
+        &self,
+        model: &NamedTensors,
+        optimiser: &NamedTensors,
+        progress: &Progress,
+    ) -> Result<PathBuf, ResumeError> {
+        let path = self.write(STATE, &[(MODEL, model), (OPTIMISER, optimiser)], progress)?;
+        self.remove_all_but(STATE, self.keep)?;
+        Ok(path)
+    }
+
+    /// Saves the model alone as the best so far; the one before goes afterwards.
+    ///
+    /// # Errors
+    /// As [`Checkpoints::save`].
+    pub fn save_best(&self, model: &NamedTensors, progress: &Progress) -> Result<PathBuf, ResumeError> {
+        let path = self.write(BEST, &[(MODEL, model)], progress)?;
+        self.remove_all_but(BEST, 1)?;
+        Ok(path)
+    }
+
+    /// The newest state, if there is any.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn newest(&self) -> Result<Option<State>, ResumeError> {
+        let Some((_, path)) = listed(&self.folder, STATE)?.pop() else { return Ok(None) };
+        let progress = read_progress(&path)?;
+        let (model, optimiser) = (read_tensors(&path.join(MODEL))?, read_tensors(&path.join(OPTIMISER))?);
+        Ok(Some(State { model, optimiser, progress }))
+    }
+
+    /// The newest state's progress, if there is any.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn progress(&self) -> Result<Option<Progress>, ResumeError> {
+        listed(&self.folder, STATE)?.pop().map(|(_, path)| read_progress(&path)).transpose()
+    }
+
+    /// The model to go on with in other phases: the best by evaluation, else the newest.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn best_model(&self) -> Result<Option<NamedTensors>, ResumeError> {
+        let best = listed(&self.folder, BEST)?.pop();
+        let newest = listed(&self.folder, STATE)?.pop();
+        let Some((_, path)) = best.or(newest) else { return Ok(None) };
+        Ok(Some(read_tensors(&path.join(MODEL))?))
+    }
+
+    fn write(&self, kind: &str, files: &[(&str, &NamedTensors)], progress: &Progress) -> Result<PathBuf, ResumeError> {
+        let name = format!("{kind}{:08}", progress.iteration);
+        let beside = self.folder.join(format!("{UNFINISHED}{:08}", progress.iteration));
+        let path = self.folder.join(name);
+        if path.exists() {
+            return Ok(path); // the same iteration is the same state
+        }
+        if beside.exists() {
+            fs::remove_dir_all(&beside).map_err(failed(&beside))?;
+        }
+        fs::create_dir(&beside).map_err(failed(&beside))?;
+        for (file, tensors) in files {
+            let on_cpu: Vec<(&String, Tensor)> =
+                tensors.iter().map(|(name, tensor)| (name, tensor.to_device(Device::Cpu).contiguous())).collect();
+            Tensor::write_safetensors(&on_cpu, beside.join(file))?;
+        }
+        let text = serde_json::to_vec_pretty(progress);
+        let progress_file = beside.join(PROGRESS);
+        text.map_err(io::Error::from)
+            .and_then(|text| fs::write(&progress_file, text))
+            .map_err(failed(&progress_file))?;
+        for file in files.iter().map(|(file, _)| *file).chain([PROGRESS]) {
+            sync(&beside.join(file))?;
+        }
+        sync(&beside)?;
+        fs::rename(&beside, &path).map_err(failed(&path))?;
+        sync(&self.folder)?;
+        Ok(path)
+    }
+
+    fn remove_all_but(&self, kind: &str, keep: usize) -> Result<(), ResumeError> {
+        let all = listed(&self.folder, kind)?;
+        for (_, path) in &all[..all.len().saturating_sub(keep)] {
+            fs::remove_dir_all(path).map_err(failed(path))?;
+        }
+        Ok(())
+    }
+}
+
+/// Folders of a kind, by iteration, oldest first.
+fn listed(folder: &Path, kind: &str) -> Result<Vec<(u64, PathBuf)>, ResumeError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let path = entry.map_err(failed(folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(iteration) = name.strip_prefix(kind).and_then(|number| number.parse().ok()) {
+            found.push((iteration, path));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+fn read_progress(checkpoint: &Path) -> Result<Progress, ResumeError> {
+    let path = checkpoint.join(PROGRESS);
+    let text = fs::read(&path).map_err(failed(&path))?;
+    serde_json::from_slice(&text).map_err(|error| ResumeError::Progress { path, reason: error.to_string() })
+}
+
+fn sync(path: &Path) -> Result<(), ResumeError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(failed(path))
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> ResumeError {
+    let path = path.to_owned();
+    move |source| ResumeError::Io { path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    fn tensors(value: f64) -> NamedTensors {
+        let filled = Tensor::full([2], value, (Kind::Float, Device::Cpu));
+        NamedTensors::from([("w".to_owned(), filled), ("step".to_owned(), Tensor::from_slice(&[3i64]))])
+    }
+
+    fn progress(iteration: u64) -> Progress {
+        Progress { recipe: "r".into(), phase: "xe".into(), iteration, best: Some(1.5), finished: false }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .expect("readable")
+            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_newest_comes_back_and_few_are_kept() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let checkpoints = Checkpoints::open(folder.path(), 2).expect("made");
+        assert!(checkpoints.newest().expect("readable").is_none());
+        for iteration in [5, 9, 100] {
+            let value = tensors(iteration as f64);
+            checkpoints.save(&value, &value, &progress(iteration)).expect("saved");
+        }
+        checkpoints.save_best(&tensors(9.), &progress(9)).expect("saved");
+        assert_eq!(names(folder.path()), ["best-00000009", "state-00000009", "state-00000100"]);
+        let newest = checkpoints.newest().expect("readable").expect("there is one");
+        assert_eq!(newest.progress, progress(100));
+        assert_eq!(newest.model["w"].double_value(&[0]), 100.);
+        assert_eq!(newest.optimiser["step"].int64_value(&[0]), 3);
+        let best = checkpoints.best_model().expect("readable").expect("there is one");
+        assert_eq!(best["w"].double_value(&[0]), 9.);
+    }
+
+    #[test]
+    fn what_a_dead_process_left_unfinished_is_no_checkpoint() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let checkpoints = Checkpoints::open(folder.path(), 1).expect("made");
+        checkpoints.save(&tensors(1.), &tensors(1.), &progress(1)).expect("saved");
+        fs::create_dir(folder.path().join(".unfinished-00000002")).expect("made");
+        let again = Checkpoints::open(folder.path(), 1).expect("opens");
+        assert_eq!(again.newest().expect("readable").expect("there is one").progress.iteration, 1);
+        assert_eq!(names(folder.path()), ["state-00000001"]);
+    }
+}

@@ -1,0 +1,333 @@
+//! Batches: the order of an epoch, which follows from the seed alone, and what a batch holds.
+
+use super::features::{FeatureError, FeatureReader};
+use super::{Image, caption_text};
+use crate::image::{ImageError, Limits, Normalization, decode, normalize, resize_square};
+use crate::vocabulary::{Vocabulary, VocabularyError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tch::{Kind, TchError, Tensor};
+
+/// Where a batch's images come from.
+pub enum InputSource {
+    /// Stored features.
+    Features(FeatureReader),
+    /// Image files, prepared for the backbone.
+    Images {
+        /// The file of each image.
+        paths: Vec<PathBuf>,
+        /// Side of the square input in pixels.
+        size: u32,
+        /// How the backbone wants its pixels.
+        normalization: Normalization,
+    },
+}
+
+/// What a batch shows of its images.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Features `[images, tokens, channels]`, or pixels `[images, 3, side, side]`.
+    pub tensor: Tensor,
+    /// Padded tokens at the end of each image's features; empty where nothing is padded.
+    pub pads: Vec<i64>,
+}
+
+/// Captions as tokens, filled up to the longest.
+#[derive(Debug)]
+pub struct Tokens {
+    /// SOS, words, EOS, padding: `[captions, length]`.
+    pub tensor: Tensor,
+    /// Padding at the end of each row.
+    pub pads: Vec<i64>,
+}
+
+/// One batch.
+#[derive(Debug)]
+pub struct Batch {
+    /// Places of the images in their list.
+    pub images: Vec<usize>,
+    /// What is seen.
+    pub inputs: Inputs,
+    /// One caption of each image, where captions are what is learned.
+    pub tokens: Option<Tokens>,
+    /// Images left out, and why.
+    pub skipped: Vec<String>,
+}
+
+/// Why a batch can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// Not one of its images can be read.
+    #[error("no image of the batch can be read: {0}")]
+    NoImages(String),
+    /// libtorch refused.
+    #[error("the batch can't be put together: {0}")]
+    Tensor(#[from] TchError),
+}
+
+/// Why an image is left out.
+#[derive(Debug, thiserror::Error)]
+enum InputError {
+    #[error(transparent)]
+    Features(#[from] FeatureError),
+    #[error("{0}: {1}")]
+    File(String, std::io::Error),
+    #[error("{0}: {1}")]
+    Image(String, ImageError),
+    #[error(transparent)]
+    Tensor(#[from] TchError),
+}
+
+impl Inputs {
+    /// Inputs without padding.
+    pub fn unpadded(tensor: Tensor) -> Self {
+        Inputs { tensor, pads: Vec::new() }
+    }
+
+    /// Those of several images, the shorter features filled up with zeros.
+    fn of(images: &[Tensor]) -> Result<Self, TchError> {
+        let longest = images.iter().map(|image| image.size()[0]).max().unwrap_or(0);
+        let pads: Vec<i64> = images.iter().map(|image| longest - image.size()[0]).collect();
+        if pads.iter().all(|&pads| pads == 0) {
+            return Ok(Inputs::unpadded(Tensor::f_stack(images, 0)?));
+        }
+        let filled = images.iter().zip(&pads).map(|(image, &pads)| image.f_constant_pad_nd([0, 0, 0, pads]));
+        Ok(Inputs { tensor: Tensor::f_stack(&filled.collect::<Result<Vec<_>, _>>()?, 0)?, pads })
+    }
+}
+
+impl InputSource {
+    /// One image: `[tokens, channels]` in the kind on disk, or pixels `[3, side, side]`.
+    fn read(&self, images: &[Image], image: usize) -> Result<Tensor, InputError> {
+        match self {
+            InputSource::Features(reader) => Ok(reader.read(images[image].id)?),
+            InputSource::Images { paths, size, normalization } => {
+                let name = || images[image].name();
+                let bytes = std::fs::read(&paths[image]).map_err(|error| InputError::File(name(), error))?;
+                let failed = |error| InputError::Image(name(), error);
+                let decoded = decode(&bytes, &Limits::default()).map_err(failed)?;
+                let square = resize_square(&decoded.pixels, *size).map_err(failed)?;
+                let side = i64::from(*size);
+                Ok(Tensor::f_from_slice(&normalize(&square, normalization))?.f_view([3, side, side])?)
+            }
+        }
+    }
+}
+
+/// The captions of a list of images as tokens.
+pub struct CaptionSet {
+    /// By image and caption.
+    captions: Vec<Vec<Vec<i64>>>,
+    pad: i64,
+}
+
+impl CaptionSet {
+    /// Words to tokens, unknown ones to `UNK`; captions are cut so that they have `max_length` tokens.
+    ///
+    /// # Errors
+    /// When the vocabulary lacks `PAD` or `UNK`.
+    pub fn new(images: &[Image], vocabulary: &Vocabulary, max_length: usize) -> Result<Self, VocabularyError> {
+        let id = |word: &str| vocabulary.id(word).ok_or_else(|| VocabularyError::MissingWord(word.to_owned()));
+        let (pad, unknown) = (id("PAD")?, id("UNK")?);
+        let tokens = |caption: &String| {
+            let words = caption_text::words(caption);
+            let words = words.iter().take(max_length.saturating_sub(2));
+            let words = words.map(|word| vocabulary.id(word).unwrap_or(unknown));
+            std::iter::once(vocabulary.sos()).chain(words).chain([vocabulary.eos()]).collect()
+        };
+        let captions = images.iter().map(|image| image.captions.iter().map(tokens).collect()).collect();
+        Ok(CaptionSet { captions, pad })
+    }
+
+    /// The token of padding.
+    pub fn pad(&self) -> i64 {
+        self.pad
+    }
+
+    /// Every caption, as its image and its place among the image's.
+    pub fn items(&self) -> Vec<Item> {
+        let of = |(image, captions): (usize, &Vec<_>)| (0..captions.len()).map(move |caption| (image, Some(caption)));
+        self.captions.iter().enumerate().flat_map(of).collect()
+    }
+
+    fn batch(&self, items: &[Item]) -> Result<Option<Tokens>, TchError> {
+        let row = |&(image, caption): &Item| caption.map(|caption| &self.captions[image][caption]);
+        let rows: Option<Vec<&Vec<i64>>> = items.iter().map(row).collect();
+        let Some(rows) = rows else { return Ok(None) };
+        let longest = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+        let pads = rows.iter().map(|row| (longest - row.len()) as i64).collect();
+        let filled = rows.iter().flat_map(|row| row.iter().copied().chain(std::iter::repeat(self.pad)).take(longest));
+        let tensor = Tensor::f_from_slice(&filled.collect::<Vec<_>>())?.f_view([rows.len() as i64, longest as i64])?;
+        Ok(Some(Tokens { tensor, pads }))
+    }
+}
+
+/// What a batch is made of: an image, and where captions are learned, which of its captions.
+pub type Item = (usize, Option<usize>);
+
+/// Makes the batch of any iteration; used by several threads at a time.
+pub struct BatchMaker {
+    /// The images.
+    pub images: Vec<Image>,
+    /// Their captions.
+    pub captions: CaptionSet,
+    /// Where they are read.
+    pub source: InputSource,
+    /// What an epoch goes through, once.
+    pub items: Vec<Item>,
+    /// Items of a batch.
+    pub batch_size: usize,
+    /// Shuffles the epochs.
+    pub seed: u64,
+    /// The order of the epoch made last.
+    pub order: Mutex<Option<(u64, Arc<Vec<usize>>)>>,
+}
+
+impl BatchMaker {
+    /// Whole batches of an epoch; what is left over is another each time.
+    pub fn batches_per_epoch(&self) -> u64 {
+        (self.items.len() / self.batch_size) as u64
+    }
+
+    /// The batch of an iteration, counted over all epochs.
+    ///
+    /// # Errors
+    /// When none of its images can be read; single ones are left out.
+    pub fn make(&self, iteration: u64) -> Result<Batch, BatchError> {
+        let per_epoch = self.batches_per_epoch().max(1);
+        let order = self.order(iteration / per_epoch);
+        let start = (iteration % per_epoch) as usize * self.batch_size;
+        let items: Vec<Item> = order[start..start + self.batch_size].iter().map(|&place| self.items[place]).collect();
+        self.collect(&items)
+    }
+
+    /// A batch of these items.
+    ///
+    /// # Errors
+    /// As [`BatchMaker::make`].
+    pub fn collect(&self, items: &[Item]) -> Result<Batch, BatchError> {
+        let mut read = Vec::with_capacity(items.len());
+        let mut kept = Vec::with_capacity(items.len());
+        let mut skipped = Vec::new();
+        for &(image, caption) in items {
+            match self.source.read(&self.images, image) {
+                Ok(tensor) => {
+                    read.push(tensor);
+                    kept.push((image, caption));
+                }
+                Err(error) => skipped.push(error.to_string()),
+            }
+        }
+        if read.is_empty() {
+            return Err(BatchError::NoImages(skipped.into_iter().next().unwrap_or_default()));
+        }
+        let images = kept.iter().map(|&(image, _)| image).collect();
+        Ok(Batch { images, inputs: Inputs::of(&read)?, tokens: self.captions.batch(&kept)?, skipped })
+    }
+
+    fn order(&self, epoch: u64) -> Arc<Vec<usize>> {
+        let mut kept = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((of, order)) if *of == epoch => Arc::clone(order),
+            _ => {
+                let order = Arc::new(epoch_order(self.items.len(), self.seed, epoch));
+                *kept = Some((epoch, Arc::clone(&order)));
+                order
+            }
+        }
+    }
+}
+
+/// The places `0..items` in the order of an epoch.
+pub fn epoch_order(items: usize, seed: u64, epoch: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..items).collect();
+    fastrand::Rng::with_seed(mixed(seed, epoch)).shuffle(&mut order);
+    order
+}
+
+/// A seed for the `index`-th of several uses of one seed (the mixing of splitmix64).
+pub fn mixed(seed: u64, index: u64) -> u64 {
+    let mut z = seed.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Pixels and float32 features as they are, float16 widened, on `device`.
+///
+/// # Errors
+/// What libtorch says, e.g. of memory.
+pub fn to_device(inputs: &Inputs, device: tch::Device) -> Result<Inputs, TchError> {
+    let tensor = inputs.tensor.f_to_device(device)?.f_to_kind(Kind::Float)?;
+    Ok(Inputs { tensor, pads: inputs.pads.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{FeatureKind, FeatureWriter};
+    use tch::Device;
+
+    fn image(id: i64, captions: &[&str]) -> Image {
+        let captions = captions.iter().map(|&caption| caption.to_owned()).collect();
+        Image { id, folder: String::new(), file: format!("{id}.png"), captions }
+    }
+
+    /// Four images with features of `id` tokens, two captions each; image 3 has no features.
+    fn maker(folder: &tempfile::TempDir) -> BatchMaker {
+        let path = folder.path().join("features.hdf5");
+        let mut writer = FeatureWriter::open(&path, FeatureKind::Float32).expect("made");
+        for id in [1, 2, 4] {
+            writer.add(id, &Tensor::full([id, 2], id as f64, (Kind::Float, Device::Cpu))).expect("added");
+        }
+        writer.finish().expect("closed");
+        let images: Vec<Image> = (1..=4).map(|id| image(id, &["a dog", "a dog runs far"])).collect();
+        let words = ["PAD", "SOS", "EOS", "UNK", "a", "dog", "runs"].map(String::from).to_vec();
+        let vocabulary = Vocabulary::from_words(words).expect("is one");
+        let captions = CaptionSet::new(&images, &vocabulary, 5).expect("has PAD and UNK");
+        let items = captions.items();
+        let source = InputSource::Features(FeatureReader::open(&path).expect("opens"));
+        BatchMaker { images, captions, source, items, batch_size: 3, seed: 1, order: Mutex::default() }
+    }
+
+    #[test]
+    fn captions_and_features_are_filled_up() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let batch = maker(&folder).collect(&[(0, Some(0)), (3, Some(1))]).expect("both are there");
+        assert_eq!(batch.inputs.tensor.size(), [2, 4, 2]);
+        assert_eq!(batch.inputs.pads, [3, 0]);
+        let tokens = batch.tokens.expect("captions were asked for");
+        // SOS a dog EOS PAD; SOS a dog runs EOS, cut to five tokens.
+        assert_eq!(tokens.tensor, Tensor::from_slice2(&[[1i64, 4, 5, 2, 0], [1, 4, 5, 6, 2]]));
+        assert_eq!(tokens.pads, [1, 0]);
+        assert_eq!(f64::try_from(batch.inputs.tensor.sum(Kind::Double)).expect("a number"), 2. * (1. + 16.));
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_read_is_left_out_and_named() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let maker = maker(&folder);
+        let batch = maker.collect(&[(1, None), (2, None)]).expect("one is there");
+        assert_eq!(batch.images, [1]);
+        assert!(batch.tokens.is_none() && batch.skipped[0].ends_with("no features of image 3"), "{:?}", batch.skipped);
+        assert!(maker.collect(&[(2, None)]).is_err());
+    }
+
+    #[test]
+    fn an_epoch_goes_through_everything_once_in_an_order_of_its_own() {
+        let sorted = |mut order: Vec<usize>| {
+            order.sort_unstable();
+            order
+        };
+        let (first, second) = (epoch_order(100, 7, 0), epoch_order(100, 7, 1));
+        assert_eq!(sorted(first.clone()), (0..100).collect::<Vec<_>>());
+        assert!(first != second && first == epoch_order(100, 7, 0));
+
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let maker = maker(&folder);
+        assert_eq!(maker.batches_per_epoch(), 2); // of eight captions, two left over
+        let again = maker.make(5).expect("made").images;
+        let _ = maker.make(0);
+        assert_eq!(maker.make(5).expect("made").images, again);
+    }
+}

@@ -1,0 +1,141 @@
+//! The features phase: every image once through the backbone, onto the disk.
+
+use super::events::{Event, Events};
+use super::recipe::FeaturesPhase;
+use super::run::{Outcome, Run, TrainError};
+use super::start::{Part, load_part, weights_of};
+use crate::data::features::{check_disk, disk_need};
+use crate::data::{BatchMaker, FeatureWriter, Image, Prefetch};
+use crate::device::device_name;
+use crate::model::{Backbone, ModelConfig};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tch::nn::VarStore;
+use tch::{Kind, Tensor};
+
+/// Time between two saves.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// Time between two reports.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+/// Written when every image has been tried.
+const COMPLETE: &str = "complete";
+
+/// The file of a features phase.
+pub fn features_path(run: &Path, phase: &str) -> PathBuf {
+    run.join(phase).join("features.hdf5")
+}
+
+/// Stores the features of every image that has none yet.
+pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Events) -> Result<Outcome, TrainError> {
+    let folder = run.folder.join(&phase.name);
+    if folder.join(COMPLETE).exists() {
+        return Ok(Outcome::Completed);
+    }
+    let io = |source| TrainError::Io { path: folder.clone(), source };
+    std::fs::create_dir_all(&folder).map_err(io)?;
+    let store = VarStore::new(run.device);
+    let mut backbone = Backbone::new(&store.root(), &run.config, 0.);
+    let weights = weights_of(run.recipe, run.folder, &phase.backbone, Part::Backbone)?;
+    load_part(&store, &weights, Part::Backbone, &run.config.backbone)?;
+    backbone.prepare_inference();
+
+    let mut writer = FeatureWriter::open(&features_path(run.folder, &phase.name), phase.kind)?;
+    let all = run.all_images();
+    let left: Vec<Image> = all.iter().filter(|image| !writer.has(image.id)).cloned().collect();
+    let (tokens, channels) = shape(&backbone, &run.config, run.device)?;
+    check_disk(&folder, disk_need(left.len(), tokens, channels, phase.kind))?;
+    events.tell(Event::Started {
+        phase: phase.name.clone(),
+        step: "features".to_owned(),
+        recipe: run.recipe.hash(),
+        device: device_name(run.device),
+        parameters: store.variables().values().map(|tensor| tensor.numel() as u64).sum(),
+        iteration: (all.len() - left.len()) as u64,
+        iterations: all.len() as u64,
+        per_epoch: all.len() as u64,
+    });
+    let batches = run.image_batches(left, phase.batch_size)?;
+    let outcome = walk(run, phase, &backbone, batches, &mut writer, all.len(), events)?;
+    writer.finish()?;
+    if outcome == Outcome::Completed {
+        std::fs::write(folder.join(COMPLETE), "").map_err(io)?;
+    }
+    Ok(outcome)
+}
+
+fn walk(
+    run: &Run,
+    phase: &FeaturesPhase,
+    backbone: &Backbone,
+    batches: BatchMaker,
+    writer: &mut FeatureWriter,
+    total: usize,
+    events: &mut Events,
+) -> Result<Outcome, TrainError> {
+    let ids: Vec<i64> = batches.images.iter().map(|image| image.id).collect();
+    let size = batches.batch_size;
+    let count = ids.len().div_ceil(size) as u64;
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get());
+    let ahead = Prefetch::start(0..count, threads, move |index| {
+        let start = index as usize * size;
+        let items: Vec<_> = (start..(start + size).min(batches.images.len())).map(|place| (place, None)).collect();
+        batches.collect(&items)
+    });
+    let (mut saved, mut told, began) = (Instant::now(), None::<Instant>, Instant::now());
+    let before = total - ids.len();
+    let mut seen = 0;
+    for (index, batch) in ahead.enumerate() {
+        seen += size.min(ids.len() - index * size);
+        match batch {
+            Ok(batch) => {
+                for skipped in &batch.skipped {
+                    events.warn(format!("left out: {skipped}"));
+                }
+                let features = tch::no_grad(|| {
+                    let images = batch.inputs.tensor.f_to_device(run.device)?;
+                    backbone.forward_t(&images, false).f_to_device(tch::Device::Cpu)
+                })?;
+                for (row, &place) in batch.images.iter().enumerate() {
+                    writer.add(ids[place], &features.get(row as i64))?;
+                }
+            }
+            Err(error) => events.warn(format!("left out: {error}")),
+        }
+        if told.is_none_or(|told| told.elapsed() > TELL_EVERY) || seen == ids.len() {
+            tell(&phase.name, before, seen, total, began, events);
+            told = Some(Instant::now());
+        }
+        let stop = run.stop_asked();
+        if stop || saved.elapsed() > SAVE_EVERY {
+            writer.save()?;
+            saved = Instant::now();
+        }
+        if stop && seen < ids.len() {
+            return Ok(Outcome::Stopped);
+        }
+    }
+    match seen == ids.len() {
+        true => Ok(Outcome::Completed),
+        false => Err(TrainError::BatchThread),
+    }
+}
+
+fn tell(phase: &str, before: usize, seen: usize, total: usize, began: Instant, events: &mut Events) {
+    let per_second = seen as f64 / began.elapsed().as_secs_f64().max(1e-9);
+    events.tell(Event::Progress {
+        phase: phase.to_owned(),
+        epoch: 0,
+        iteration: (before + seen) as u64,
+        iterations: total as u64,
+        per_second,
+        seconds_left: (total - before - seen) as f64 / per_second.max(1e-9),
+    });
+}
+
+/// Tokens and channels of an image's features.
+fn shape(backbone: &Backbone, config: &ModelConfig, device: tch::Device) -> Result<(i64, i64), TrainError> {
+    let side = config.image_size;
+    let blank = Tensor::zeros([1, 3, side, side], (Kind::Float, device));
+    let (_, tokens, channels) = tch::no_grad(|| backbone.forward_t(&blank, false)).size3()?;
+    Ok((tokens, channels))
+}

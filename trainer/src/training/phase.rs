@@ -1,0 +1,247 @@
+//! One training phase, from its first (or last saved) iteration to its end: the loop.
+
+use super::evaluation::Evaluation;
+use super::events::{Event, Events};
+use super::meter::Meter;
+use super::network::Network;
+use super::radam::RAdam;
+use super::recipe::TrainingPhase;
+use super::run::{Outcome, Run, TrainError};
+use super::start::{Part, load_part, weights_of};
+use super::step::Step;
+use crate::checkpoint::{Checkpoints, NamedTensors, Progress};
+use crate::data::batches::mixed;
+use crate::data::{Batch, BatchMaker, Prefetch};
+use crate::device::device_name;
+use std::time::Instant;
+use tch::nn::VarStore;
+use tch::{Kind, Tensor};
+
+/// A phase at work.
+pub(super) struct PhaseRun<'a> {
+    run: &'a Run<'a>,
+    phase: &'a TrainingPhase,
+    store: VarStore,
+    network: Network,
+    optimiser: RAdam,
+    checkpoints: Checkpoints,
+    progress: Progress,
+}
+
+impl<'a> PhaseRun<'a> {
+    /// The phase as it was left, or at its start; none if it is complete.
+    pub fn open(run: &'a Run, phase: &'a TrainingPhase, events: &mut Events) -> Result<Option<Self>, TrainError> {
+        let checkpoints = Checkpoints::open(&run.folder.join(&phase.name), phase.keep_checkpoints)?;
+        let hash = run.recipe.phase_hash(&phase.name);
+        let fresh =
+            || Progress { recipe: hash.clone(), phase: phase.name.clone(), iteration: 0, best: None, finished: false };
+        let progress = checkpoints.progress()?.unwrap_or_else(fresh);
+        if progress.recipe != hash {
+            return Err(TrainError::OtherRecipe(phase.name.clone()));
+        }
+        if progress.finished {
+            return Ok(None);
+        }
+        tch::manual_seed(mixed(run.recipe.seed, hash_of(&phase.name)) as i64);
+        let store = VarStore::new(run.device);
+        let network = Network::new(&store.root(), &run.config, phase.dropouts.into(), phase.end_to_end());
+        let optimiser = RAdam::new(&store);
+        let mut this = PhaseRun { run, phase, store, network, optimiser, checkpoints, progress };
+        this.load(events)?;
+        Ok(Some(this))
+    }
+
+    fn load(&mut self, events: &mut Events) -> Result<(), TrainError> {
+        let backbone = &self.run.config.backbone;
+        if let Some(state) = self.checkpoints.newest()? {
+            if self.phase.end_to_end() {
+                load_part(&self.store, &state.model, Part::Backbone, backbone)?;
+            }
+            load_part(&self.store, &state.model, Part::Body, backbone)?;
+            self.optimiser.load_state(&state.optimiser)?;
+            return Ok(());
+        }
+        let origins = [(Part::Backbone, &self.phase.backbone), (Part::Body, &self.phase.body)];
+        for (part, origin) in origins {
+            let Some(origin) = origin else { continue };
+            let weights = weights_of(self.run.recipe, self.run.folder, origin, part)?;
+            let account = load_part(&self.store, &weights, part, backbone)?;
+            if !account.unused.is_empty() {
+                events.warn(format!(
+                    "{origin}: {} tensors not used: {}",
+                    account.unused.len(),
+                    account.unused.join(", ")
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Trains to the end of the phase, or until asked to stop.
+    pub fn train(
+        mut self,
+        step: &Step,
+        batches: BatchMaker,
+        evaluation: &Evaluation,
+        events: &mut Events,
+    ) -> Result<Outcome, TrainError> {
+        let per_epoch = batches.batches_per_epoch();
+        if per_epoch == 0 {
+            return Err(TrainError::TooFewItems { items: batches.items.len(), batch_size: batches.batch_size });
+        }
+        let total = per_epoch * self.phase.epochs;
+        self.tell_started(step, total, per_epoch, events);
+        let schedule = self.phase.schedule();
+        let start = self.progress.iteration;
+        let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(8));
+        let mut ahead = Prefetch::start(start..total, threads, move |iteration| batches.make(iteration));
+        let mut meter = Meter::new(start, total, per_epoch);
+        let mut saved = Instant::now();
+
+        for iteration in start..total {
+            let batch = ahead.next().ok_or(TrainError::BatchThread)??;
+            self.accumulate(step, &batch, iteration, &mut meter, events)?;
+            let done = iteration + 1;
+            let last = done == total;
+            if done % self.phase.accumulate != 0 && !last {
+                continue; // states are saved between updates, never within a group
+            }
+            self.update(schedule.at(iteration, per_epoch), &mut meter);
+            self.progress.iteration = done;
+            meter.tell(&self.phase.name, done, last, events)?;
+            let epoch_ends = self.crossed(per_epoch) || last;
+            if epoch_ends || self.phase.evaluate_every.is_some_and(|every| self.crossed(every)) {
+                self.evaluate(evaluation, &meter, events)?;
+            }
+            let stop = self.run.stop_asked() && !last;
+            if epoch_ends || stop || saved.elapsed() > self.phase.save_every() {
+                self.progress.finished = last;
+                self.save(&meter, events)?;
+                saved = Instant::now();
+            }
+            if stop {
+                return Ok(Outcome::Stopped);
+            }
+        }
+        Ok(Outcome::Completed)
+    }
+
+    /// Whether a multiple of `every` iterations lies within the last update's.
+    fn crossed(&self, every: u64) -> bool {
+        crossed(self.progress.iteration, self.phase.accumulate, every)
+    }
+
+    fn tell_started(&self, step: &Step, iterations: u64, per_epoch: u64, events: &mut Events) {
+        events.tell(Event::Started {
+            phase: self.phase.name.clone(),
+            step: step.name().to_owned(),
+            recipe: self.run.recipe.hash(),
+            device: device_name(self.run.device),
+            parameters: self.store.variables().values().map(|tensor| tensor.numel() as u64).sum(),
+            iteration: self.progress.iteration,
+            iterations,
+            per_epoch,
+        });
+    }
+
+    /// One iteration's gradients, added to those before. All that is random in it follows from its number.
+    fn accumulate(
+        &mut self,
+        step: &Step,
+        batch: &Batch,
+        iteration: u64,
+        meter: &mut Meter,
+        events: &mut Events,
+    ) -> Result<(), TrainError> {
+        for skipped in &batch.skipped {
+            events.warn(format!("left out: {skipped}"));
+        }
+        let seed = mixed(mixed(self.run.recipe.seed, hash_of(&self.phase.name)), iteration);
+        tch::manual_seed(seed as i64);
+        let outcome = step.run(&self.network, batch, self.run.device)?;
+        (&outcome.loss / self.phase.accumulate as f64).backward();
+        meter.add(batch.images.len(), &outcome);
+        Ok(())
+    }
+
+    fn update(&mut self, learning_rate: f64, meter: &mut Meter) {
+        if let Some(largest) = self.phase.clip_gradients {
+            let norm = self.optimiser.clip_gradients(largest);
+            meter.gradient_norm(&norm);
+        }
+        self.optimiser.step(learning_rate);
+        self.optimiser.zero_gradients();
+        meter.learning_rate = learning_rate;
+    }
+
+    /// Nothing is saved that is no number.
+    fn check(&self, meter: &Meter) -> Result<(), TrainError> {
+        meter.check(self.progress.iteration)?;
+        match self.optimiser.weights_are_finite() {
+            true => Ok(()),
+            false => Err(TrainError::Diverged { iteration: self.progress.iteration }),
+        }
+    }
+
+    /// Judges the model, and keeps it if it is the best so far.
+    fn evaluate(&mut self, evaluation: &Evaluation, meter: &Meter, events: &mut Events) -> Result<(), TrainError> {
+        let (vocabulary, device, iteration) = (&self.run.vocabulary, self.run.device, self.progress.iteration);
+        let cider = evaluation.run(&self.network, vocabulary, device, iteration, events)?;
+        if cider.is_some_and(|cider| self.progress.best.is_none_or(|best| cider > best)) {
+            self.check(meter)?;
+            self.progress.best = cider;
+            let path = self.checkpoints.save_best(&self.model(), &self.progress)?;
+            events.tell(Event::Checkpoint { iteration, path: path.display().to_string(), best: true });
+        }
+        Ok(())
+    }
+
+    fn save(&self, meter: &Meter, events: &mut Events) -> Result<(), TrainError> {
+        self.check(meter)?;
+        let path = self.checkpoints.save(&self.model(), &self.optimiser.state(), &self.progress)?;
+        let (iteration, path) = (self.progress.iteration, path.display().to_string());
+        events.tell(Event::Checkpoint { iteration, path, best: false });
+        Ok(())
+    }
+
+    fn model(&self) -> NamedTensors {
+        self.store.variables().into_iter().map(|(name, variable)| (name, variable.detach())).collect()
+    }
+}
+
+/// Whether one of the last `steps` iterations before `done` was a multiple of `every`.
+fn crossed(done: u64, steps: u64, every: u64) -> bool {
+    let every = every.max(1);
+    done / every > done.saturating_sub(steps) / every
+}
+
+/// A number for a phase's name, so that phases differ in what is random.
+pub(super) fn hash_of(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// What an iteration gives: a loss with gradients, and figures to report.
+pub(super) struct StepOutcome {
+    pub loss: Tensor,
+    /// Mean reward of the drawn captions, in self-critical training.
+    pub reward: Option<f64>,
+}
+
+impl StepOutcome {
+    /// The loss without its graph, in double precision for sums.
+    pub fn loss_value(&self) -> Tensor {
+        self.loss.detach().to_kind(Kind::Double)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::crossed;
+
+    #[test]
+    fn ends_of_epochs_are_noticed_between_updates() {
+        // Updates at 3, 6, 9; epochs of 4 end at 4 and 8.
+        assert_eq!([3, 6, 9].map(|done| crossed(done, 3, 4)), [false, true, true]);
+        assert!(crossed(4, 1, 4) && !crossed(5, 1, 4));
+    }
+}

@@ -1,0 +1,385 @@
+//! A recipe: a dataset, a model, and the phases that train it, as data.
+
+mod overrides;
+mod validate;
+
+use super::schedule::Schedule;
+use crate::data::FeatureKind;
+use crate::model::Dropouts;
+use crate::model::config::ConfigFile;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The paper's recipe, as it lies in `recipes/paper.toml`.
+pub const PAPER: &str = include_str!("../../../recipes/paper.toml");
+/// `backbone` or `body` of a phase that starts from the files under `[weights]`.
+pub const PRETRAINED: &str = "pretrained";
+
+/// What is trained, on what, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Everything that is random follows from it.
+    pub seed: u64,
+    /// What the model is trained on.
+    pub data: DataSection,
+    /// Weights from elsewhere.
+    #[serde(default)]
+    pub weights: WeightsSection,
+    /// The sizes of the model; those of the vocabulary come from the captions.
+    pub model: ConfigFile,
+    /// What is done, in this order.
+    #[serde(rename = "phase")]
+    pub phases: Vec<Phase>,
+}
+
+/// Images and captions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSection {
+    /// Captions, in Karpathy's layout.
+    pub dataset: PathBuf,
+    /// Folder of the images.
+    pub images: PathBuf,
+    /// Words; by default those of the training captions.
+    #[serde(default)]
+    pub vocabulary: Option<PathBuf>,
+    /// Rarer words are `UNK`.
+    #[serde(default = "five")]
+    pub min_occurrences: usize,
+}
+
+/// Files that `pretrained` means.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightsSection {
+    /// Of the backbone.
+    #[serde(default)]
+    pub backbone: Option<PathBuf>,
+    /// Of the body.
+    #[serde(default)]
+    pub body: Option<PathBuf>,
+}
+
+/// One phase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum Phase {
+    /// Every image once through the backbone, onto the disk.
+    Features(FeaturesPhase),
+    /// Training on the captions people wrote.
+    CrossEntropy(TrainingPhase),
+    /// Training on the rewards of drawn captions.
+    SelfCritical(TrainingPhase),
+}
+
+/// Features of every image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeaturesPhase {
+    /// What other phases call it.
+    pub name: String,
+    /// `pretrained`, or the phase that trained the backbone.
+    pub backbone: String,
+    /// Number format on disk.
+    #[serde(default)]
+    pub kind: FeatureKind,
+    /// Images that go through the backbone together.
+    #[serde(default = "thirty_two")]
+    pub batch_size: usize,
+}
+
+/// Steps of the optimiser.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingPhase {
+    /// What other phases call it.
+    pub name: String,
+    /// The phase whose features are read; without, images are, and the backbone is trained too.
+    #[serde(default)]
+    pub features: Option<String>,
+    /// Where the backbone's weights come from: `pretrained` or a phase; fresh ones by default.
+    #[serde(default)]
+    pub backbone: Option<String>,
+    /// Where the body's weights come from: `pretrained` or a phase; fresh ones by default.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// Times that every image (self-critical) or caption (cross-entropy) is seen.
+    pub epochs: u64,
+    /// Images or captions of an iteration.
+    pub batch_size: usize,
+    /// Iterations whose gradients make one step.
+    #[serde(default = "one")]
+    pub accumulate: u64,
+    /// See [`Schedule`].
+    pub learning_rate: f64,
+    /// See [`Schedule`].
+    #[serde(default = "smallest_rate")]
+    pub min_learning_rate: f64,
+    /// See [`Schedule`].
+    #[serde(default = "one")]
+    pub warmup_iterations: u64,
+    /// See [`Schedule`].
+    #[serde(default = "unchanged")]
+    pub anneal: f64,
+    /// See [`Schedule`].
+    #[serde(default = "one")]
+    pub anneal_every_epochs: u64,
+    /// What is dropped, by the original's names.
+    #[serde(default)]
+    pub dropouts: PhaseDropouts,
+    /// What the target leaves to all other words together.
+    #[serde(default = "tenth")]
+    pub label_smoothing: f64,
+    /// Captions drawn of each image.
+    #[serde(default = "five")]
+    pub samples: usize,
+    /// Words drawn at most.
+    #[serde(default = "twenty")]
+    pub sample_length: usize,
+    /// Longest gradient allowed; none by default.
+    #[serde(default)]
+    pub clip_gradients: Option<f64>,
+    /// Minutes between two checkpoints, besides those at the ends of epochs.
+    #[serde(default = "fifteen")]
+    pub save_every_minutes: f64,
+    /// Checkpoints kept, besides the best.
+    #[serde(default = "two")]
+    pub keep_checkpoints: usize,
+    /// Iterations between two evaluations, besides those at the ends of epochs.
+    #[serde(default)]
+    pub evaluate_every: Option<u64>,
+    /// Validation images of an evaluation; 0 for none.
+    #[serde(default = "five_hundred")]
+    pub evaluation_images: usize,
+    /// Beams of an evaluation.
+    #[serde(default = "three")]
+    pub beam_size: usize,
+}
+
+/// [`Dropouts`] of which any may be left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct PhaseDropouts {
+    pub encoder: f64,
+    pub decoder: f64,
+    pub encoder_input: f64,
+    pub decoder_input: f64,
+    pub other: f64,
+    pub drop_path: f64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn two() -> usize {
+    2
+}
+
+fn three() -> usize {
+    3
+}
+
+fn five() -> usize {
+    5
+}
+
+fn fifteen() -> f64 {
+    15.
+}
+
+fn twenty() -> usize {
+    20
+}
+
+fn thirty_two() -> usize {
+    32
+}
+
+fn five_hundred() -> usize {
+    500
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+fn unchanged() -> f64 {
+    1.
+}
+
+fn smallest_rate() -> f64 {
+    5e-7
+}
+
+/// Why a recipe can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// The file can't be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The text is no recipe.
+    #[error("the recipe can't be read: {0}")]
+    Format(String),
+    /// A value that was set is none, or has no place.
+    #[error("--set {setting}: {reason}")]
+    Set {
+        /// What was to be set.
+        setting: String,
+        /// Why it can't be.
+        reason: String,
+    },
+    /// A value is out of range.
+    #[error("{key} {must}")]
+    Invalid {
+        /// The key, after its phase.
+        key: String,
+        /// What is allowed.
+        must: String,
+    },
+}
+
+impl Recipe {
+    /// Reads a recipe file, with some `key=value` set.
+    ///
+    /// # Errors
+    /// When the file can't be read, or see [`Recipe::parse`].
+    pub fn read(path: &Path, settings: &[String]) -> Result<Self, RecipeError> {
+        let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Io { path: path.to_owned(), source })?;
+        Self::parse(&text, settings)
+    }
+
+    /// Reads a recipe with some `key=value` set: `seed=1`, `data.images=/photos`, `xe.batch_size=32`.
+    ///
+    /// # Errors
+    /// When the text is no recipe, or a value is not allowed; the error names the key.
+    pub fn parse(text: &str, settings: &[String]) -> Result<Self, RecipeError> {
+        let mut table: toml::Table =
+            text.parse().map_err(|error: toml::de::Error| RecipeError::Format(error.to_string()))?;
+        for setting in settings {
+            overrides::set(&mut table, setting)?;
+        }
+        let recipe: Recipe =
+            table.try_into().map_err(|error: toml::de::Error| RecipeError::Format(error.message().to_owned()))?;
+        validate::validate(&recipe)?;
+        Ok(recipe)
+    }
+
+    /// The phase of that name.
+    pub fn phase(&self, name: &str) -> Option<&Phase> {
+        self.phases.iter().find(|phase| phase.name() == name)
+    }
+
+    /// SHA-256 (hex) of everything in the recipe.
+    pub fn hash(&self) -> String {
+        let text = toml::to_string(self).unwrap_or_default();
+        format!("{:x}", Sha256::digest(text.as_bytes()))
+    }
+
+    /// The hash of the recipe with this phase alone: what a phase that was begun must go on with, while
+    /// later phases may still be changed.
+    pub fn phase_hash(&self, name: &str) -> String {
+        let mut alone = self.clone();
+        alone.phases.retain(|phase| phase.name() == name);
+        alone.hash()
+    }
+}
+
+impl Phase {
+    /// What other phases call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Phase::Features(phase) => &phase.name,
+            Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => &phase.name,
+        }
+    }
+}
+
+impl TrainingPhase {
+    /// The learning rates.
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            learning_rate: self.learning_rate,
+            min_learning_rate: self.min_learning_rate,
+            warmup_iterations: self.warmup_iterations,
+            anneal: self.anneal,
+            anneal_every_epochs: self.anneal_every_epochs,
+        }
+    }
+
+    /// Time between two checkpoints.
+    pub fn save_every(&self) -> Duration {
+        Duration::from_secs_f64(60. * self.save_every_minutes)
+    }
+
+    /// Whether the backbone is trained too.
+    pub fn end_to_end(&self) -> bool {
+        self.features.is_none()
+    }
+}
+
+impl From<PhaseDropouts> for Dropouts {
+    fn from(phase: PhaseDropouts) -> Self {
+        let PhaseDropouts { encoder, decoder, encoder_input, decoder_input, other, drop_path } = phase;
+        Dropouts { encoder, decoder, encoder_input, decoder_input, other, drop_path }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paper(settings: &[&str]) -> Result<Recipe, RecipeError> {
+        Recipe::parse(PAPER, &settings.iter().map(|&setting| setting.to_owned()).collect::<Vec<_>>())
+    }
+
+    fn reason(settings: &[&str]) -> String {
+        paper(settings).expect_err("is refused").to_string()
+    }
+
+    #[test]
+    fn the_committed_recipes_are_sound() {
+        let recipe = paper(&[]).expect("is one");
+        let names: Vec<&str> = recipe.phases.iter().map(Phase::name).collect();
+        assert_eq!(names, ["features", "xe", "xe-end-to-end", "tuned-features", "scst", "scst-end-to-end"]);
+        let photos = include_str!("../../../recipes/photos14k.toml");
+        Recipe::parse(photos, &[]).expect("is one");
+    }
+
+    #[test]
+    fn values_are_set_by_phase_and_key_and_change_the_hash() {
+        let plain = paper(&[]).expect("is one");
+        let set =
+            paper(&["xe.batch_size=32", "seed=1", "data.images=/photos", "xe.dropouts.encoder=0"]).expect("is one");
+        let Some(Phase::CrossEntropy(xe)) = set.phase("xe") else { panic!("there is such a phase") };
+        assert_eq!((xe.batch_size, set.seed, xe.dropouts.encoder), (32, 1, 0.));
+        assert_eq!(set.data.images, Path::new("/photos"));
+        assert_ne!(set.hash(), plain.hash());
+        assert_eq!(plain.hash(), paper(&[]).expect("is one").hash());
+        let later = paper(&["scst.epochs=2"]).expect("is one");
+        assert_eq!(later.phase_hash("xe"), plain.phase_hash("xe"));
+        assert_ne!(later.phase_hash("scst"), plain.phase_hash("scst"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_is_allowed() {
+        assert!(reason(&["xe.batchsize=32"]).contains("unknown field `batchsize`, expected one of"));
+        assert!(reason(&["xe.batch_size=0"]).starts_with("xe.batch_size must be at least 1"));
+        assert!(reason(&["xe.dropouts.other=1.5"]).starts_with("xe.dropouts.other must lie in 0 to 1"));
+        assert!(reason(&["scst.samples=1"]).starts_with("scst.samples must be at least 2"));
+        assert!(reason(&["scst.body=xxe"]).contains("`pretrained` or an earlier phase"));
+        assert!(reason(&["xe.features=scst"]).starts_with("xe.features must be an earlier phase"));
+        assert!(reason(&["xe"]).contains("key=value"));
+        assert!(reason(&["nothing.here.at=1"]).contains("no table `nothing`"));
+        assert!(reason(&["features.kind=\"float8\""]).contains("`float16` or `float32`"));
+    }
+}

@@ -1,0 +1,104 @@
+//! What a recipe's values must be, beyond their types.
+
+use super::{FeaturesPhase, PRETRAINED, Phase, Recipe, RecipeError, TrainingPhase};
+
+type Checked = Result<(), RecipeError>;
+
+pub(super) fn validate(recipe: &Recipe) -> Checked {
+    at_least("data.min_occurrences", recipe.data.min_occurrences as f64, 1.)?;
+    for (index, phase) in recipe.phases.iter().enumerate() {
+        let earlier = &recipe.phases[..index];
+        let name = phase.name();
+        let legal = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+        let unique = earlier.iter().all(|other| other.name() != name);
+        let sound = unique && !name.is_empty() && name.chars().all(legal);
+        require(sound, "phase.name", "must be letters, digits, `-` and `_`, another for each phase")?;
+        match phase {
+            Phase::Features(phase) => features(recipe, phase, earlier)?,
+            Phase::CrossEntropy(phase) => training(recipe, phase, earlier)?,
+            Phase::SelfCritical(phase) => {
+                training(recipe, phase, earlier)?;
+                at_least(&format!("{name}.samples"), phase.samples as f64, 2.)?;
+                at_least(&format!("{name}.sample_length"), phase.sample_length as f64, 1.)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn features(recipe: &Recipe, phase: &FeaturesPhase, earlier: &[Phase]) -> Checked {
+    at_least(&format!("{}.batch_size", phase.name), phase.batch_size as f64, 1.)?;
+    let given = recipe.weights.backbone.is_some();
+    origin(&format!("{}.backbone", phase.name), &phase.backbone, earlier, given, |phase| phase.end_to_end())
+}
+
+fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checked {
+    let key = |key: &str| format!("{}.{key}", phase.name);
+    if let Some(features) = &phase.features {
+        let exists = earlier.iter().any(|phase| matches!(phase, Phase::Features(phase) if &phase.name == features));
+        require(exists, &key("features"), "must be an earlier phase whose step is `features`")?;
+    }
+    if let Some(backbone) = &phase.backbone {
+        let given = recipe.weights.backbone.is_some();
+        origin(&key("backbone"), backbone, earlier, given, |phase| phase.end_to_end())?;
+    }
+    if let Some(body) = &phase.body {
+        origin(&key("body"), body, earlier, recipe.weights.body.is_some(), |_| true)?;
+    }
+    for (name, value) in [
+        ("epochs", phase.epochs as f64),
+        ("batch_size", phase.batch_size as f64),
+        ("accumulate", phase.accumulate as f64),
+        ("anneal_every_epochs", phase.anneal_every_epochs as f64),
+        ("keep_checkpoints", phase.keep_checkpoints as f64),
+        ("beam_size", phase.beam_size as f64),
+    ] {
+        at_least(&key(name), value, 1.)?;
+    }
+    let dropouts = phase.dropouts;
+    for (name, value) in [
+        ("dropouts.encoder", dropouts.encoder),
+        ("dropouts.decoder", dropouts.decoder),
+        ("dropouts.encoder_input", dropouts.encoder_input),
+        ("dropouts.decoder_input", dropouts.decoder_input),
+        ("dropouts.other", dropouts.other),
+        ("dropouts.drop_path", dropouts.drop_path),
+        ("label_smoothing", phase.label_smoothing),
+    ] {
+        require((0. ..1.).contains(&value), &key(name), "must lie in 0 to 1, 1 excluded")?;
+    }
+    for (name, value) in [
+        ("learning_rate", phase.learning_rate),
+        ("anneal", phase.anneal),
+        ("clip_gradients", phase.clip_gradients.unwrap_or(1.)),
+    ] {
+        require(value > 0. && value.is_finite(), &key(name), "must be more than 0")?;
+    }
+    let minutes = phase.save_every_minutes;
+    require(minutes > 0. && minutes < 1e6, &key("save_every_minutes"), "must be more than 0 and less than 1e6")?;
+    require(phase.min_learning_rate >= 0., &key("min_learning_rate"), "must be at least 0")
+}
+
+/// Weights come from a file under `[weights]`, or from an earlier phase that trained them.
+fn origin(key: &str, value: &str, earlier: &[Phase], given: bool, trains: fn(&TrainingPhase) -> bool) -> Checked {
+    if value == PRETRAINED {
+        let part = if key.ends_with("body") { "body" } else { "backbone" };
+        return require(given, key, &format!("is `pretrained`, so that weights.{part} must name a file"));
+    }
+    let trained = |phase: &Phase| match phase {
+        Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => phase.name == value && trains(phase),
+        Phase::Features(_) => false,
+    };
+    require(earlier.iter().any(trained), key, "must be `pretrained` or an earlier phase that trains it")
+}
+
+fn at_least(key: &str, value: f64, least: f64) -> Checked {
+    require(value >= least, key, &format!("must be at least {least}"))
+}
+
+fn require(holds: bool, key: &str, must: &str) -> Checked {
+    match holds {
+        true => Ok(()),
+        false => Err(RecipeError::Invalid { key: key.to_owned(), must: must.to_owned() }),
+    }
+}

@@ -1,0 +1,97 @@
+//! Self-critical training (Rennie et al., 2017): captions are drawn, and those that score better
+//! than the image's others become likelier.
+//!
+//! The original decodes with gradients, word by word. Drawing needs none: captions come from the
+//! incremental decoder, and one teacher-forced pass over them gives the log-probabilities whose
+//! gradients are wanted. With no dropout that is the same loss and the same gradients.
+
+use super::network::{Network, masks};
+use crate::data::Inputs;
+use crate::decoding::{IncrementalDecoder, JoinedProjections, SamplingOptions, sample};
+use tch::{Kind, TchError, Tensor};
+
+/// Captions drawn for a batch, and what their gradients will flow through.
+pub struct Rollout {
+    /// Tokens by `[images][samples]`, SOS to EOS (or the length limit).
+    pub captions: Vec<Vec<Vec<i64>>>,
+    /// Sum of the log-probabilities of each caption's words, with gradients: `[images * samples]`.
+    pub log_probs: Tensor,
+}
+
+/// Draws captions of each image and scores them, encoding the images once for both.
+///
+/// # Errors
+/// What libtorch says, e.g. of memory.
+pub fn roll_out(
+    network: &Network,
+    inputs: &Inputs,
+    sos: i64,
+    eos: i64,
+    options: &SamplingOptions,
+    train: bool,
+) -> Result<Rollout, TchError> {
+    let encoded = network.encode(inputs, train);
+    let decoder = network.decoder();
+    let captions = tch::no_grad(|| {
+        let joined = JoinedProjections::of(decoder);
+        let images = encoded.size()[0] as usize;
+        sample(&IncrementalDecoder::new(decoder, &joined), &encoded.detach(), images, sos, eos, options)
+    })?;
+    let log_probs = log_probs(network, inputs, &encoded, &captions, train);
+    Ok(Rollout { captions, log_probs })
+}
+
+/// Sums of log-probabilities `[images * samples]`, by one pass over all captions.
+fn log_probs(network: &Network, inputs: &Inputs, encoded: &Tensor, captions: &[Vec<Vec<i64>>], train: bool) -> Tensor {
+    let rows: Vec<&Vec<i64>> = captions.iter().flatten().collect();
+    let longest = rows.iter().map(|row| row.len()).max().unwrap_or(1);
+    let pads: Vec<i64> = rows.iter().map(|row| (longest - row.len()) as i64).collect();
+    let filled: Vec<i64> =
+        rows.iter().flat_map(|row| row.iter().copied().chain(std::iter::repeat(0)).take(longest)).collect();
+    let tokens = Tensor::from_slice(&filled).view([rows.len() as i64, longest as i64]).to_device(encoded.device());
+
+    let positions = longest as i64 - 1;
+    let (words, next_words) = (tokens.narrow(1, 0, positions), tokens.narrow(1, 1, positions));
+    let samples = captions.first().map_or(1, Vec::len);
+    let feature_pads: Vec<i64> = inputs.pads.iter().flat_map(|&pads| std::iter::repeat_n(pads, samples)).collect();
+    let masks = masks(&pads, positions, &feature_pads, encoded.size()[1], encoded.device());
+    let scores = network.decoder().forward_t(&words, encoded, &masks, train);
+    let of_words = scores.log_softmax(-1, Kind::Float).gather(-1, &next_words.unsqueeze(-1), false).squeeze_dim(-1);
+    let drawn = masks.positions.map(|words| words.squeeze_dim(-1));
+    let of_drawn = drawn.map_or(of_words.shallow_clone(), |drawn| of_words * drawn);
+    of_drawn.sum_dim_intlist(-1, false, None::<Kind>)
+}
+
+/// The loss: each caption's advantage over the mean of its image's others, times minus its
+/// log-probability; the mean over all captions. `rewards` is `[images][samples]`, two samples or more.
+pub fn self_critical_loss(log_probs: &Tensor, rewards: &[Vec<f64>]) -> Tensor {
+    let advantages: Vec<f32> = rewards.iter().flat_map(|rewards| advantages(rewards)).collect();
+    let advantages = Tensor::from_slice(&advantages).to_device(log_probs.device());
+    -(advantages * log_probs).mean(Kind::Float)
+}
+
+/// Each reward minus the mean of the others.
+fn advantages(rewards: &[f64]) -> impl Iterator<Item = f32> {
+    let sum: f64 = rewards.iter().sum();
+    let others = (rewards.len() - 1).max(1) as f64;
+    rewards.iter().map(move |reward| (reward - (sum - reward) / others) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advantages_are_over_the_others_of_the_same_image() {
+        let advantages: Vec<f32> = advantages(&[1., 2., 6.]).collect();
+        assert_eq!(advantages, [-3., -1.5, 4.5]);
+    }
+
+    #[test]
+    fn the_loss_by_hand() {
+        let log_probs = Tensor::from_slice(&[-1f32, -2., -3., -4.]);
+        let loss = self_critical_loss(&log_probs, &[vec![1., 0.], vec![2., 5.]]).double_value(&[]);
+        // (1 * 1 - 1 * 2 - 3 * 3 + 3 * 4) / 4
+        assert!((loss - 0.5).abs() < 1e-6, "{loss}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Where a phase's weights come from: files from elsewhere, or earlier phases, part by part.
+
+use super::recipe::{PRETRAINED, Recipe};
+use super::run::TrainError;
+use crate::checkpoint::import::{is_derived, prefixed};
+use crate::checkpoint::{Checkpoints, NamedTensors, read_tensors};
+use crate::model::Backbone;
+use crate::model::BackboneConfig;
+use std::path::Path;
+use tch::nn::VarStore;
+
+/// A part of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Images to features.
+    Backbone,
+    /// Features to words.
+    Body,
+}
+
+impl Part {
+    /// The names in messages.
+    fn name(self) -> &'static str {
+        match self {
+            Part::Backbone => "backbone",
+            Part::Body => "body",
+        }
+    }
+
+    /// Whether a tensor of that name belongs to the part.
+    fn has(self, name: &str, prefix: &str) -> bool {
+        let of_backbone = name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'));
+        of_backbone == (self == Part::Backbone)
+    }
+}
+
+/// What became of the tensors of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Variables filled.
+    pub loaded: usize,
+    /// Tensors of the part that the model has no place for.
+    pub unused: Vec<String>,
+}
+
+/// The weights that `origin` means: `pretrained`, or the best of a phase in the run's folder.
+///
+/// # Errors
+/// When they can't be read.
+pub fn weights_of(recipe: &Recipe, run: &Path, origin: &str, part: Part) -> Result<NamedTensors, TrainError> {
+    if origin != PRETRAINED {
+        let weights = Checkpoints::open(&run.join(origin), 1)?.best_model()?;
+        return weights.ok_or_else(|| TrainError::NotTrained(origin.to_owned()));
+    }
+    let path = match part {
+        Part::Backbone => recipe.weights.backbone.as_deref(),
+        Part::Body => recipe.weights.body.as_deref(),
+    };
+    let path = path.ok_or_else(|| TrainError::NotTrained(format!("weights.{}", part.name())))?;
+    let mut tensors = read_tensors(path)?;
+    if part == Part::Backbone && !tensors.keys().any(|name| name == "vocab_linear.weight") {
+        tensors = prefixed(tensors);
+    }
+    tensors.retain(|name, _| !is_derived(name));
+    Ok(tensors)
+}
+
+/// Fills the variables of one part; those of the other are left alone.
+///
+/// # Errors
+/// When a variable has no tensor, or one of another shape; some may have been filled by then.
+pub fn load_part(
+    store: &VarStore,
+    tensors: &NamedTensors,
+    part: Part,
+    backbone: &BackboneConfig,
+) -> Result<Account, TrainError> {
+    let prefix = Backbone::prefix(backbone);
+    let mut missing = Vec::new();
+    let mut account = Account::default();
+    let variables = store.variables();
+    for (name, variable) in &variables {
+        if !part.has(name, prefix) {
+            continue;
+        }
+        match tensors.get(name).filter(|tensor| tensor.size() == variable.size()) {
+            Some(tensor) => {
+                tch::no_grad(|| variable.shallow_clone().f_copy_(tensor))?;
+                account.loaded += 1;
+            }
+            None => missing.push(name.clone()),
+        }
+    }
+    let unused = tensors.keys().filter(|name| part.has(name, prefix) && !variables.contains_key(*name));
+    account.unused = unused.cloned().collect();
+    match missing.is_empty() {
+        true => Ok(account),
+        false => {
+            missing.sort();
+            Err(TrainError::MissingWeights { part: part.name(), names: missing })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::EfficientNetLite;
+    use tch::{Device, Kind, Tensor};
+
+    #[test]
+    fn each_part_is_loaded_and_accounted_for_on_its_own() {
+        let store = VarStore::new(Device::Cpu);
+        let backbone = (store.root() / "efficientnet").zeros("w", &[2]);
+        let body = store.root().zeros("v", &[2]);
+        let config = BackboneConfig::EfficientNetLite(EfficientNetLite::Lite0);
+        let ones = || Tensor::ones([2], (Kind::Float, Device::Cpu));
+        let tensors = NamedTensors::from([
+            ("efficientnet.w".to_owned(), ones()),
+            ("efficientnet.extra".to_owned(), ones()),
+            ("v".to_owned(), ones() * 2.),
+        ]);
+        let account = load_part(&store, &tensors, Part::Backbone, &config).expect("all there");
+        assert_eq!(account, Account { loaded: 1, unused: vec!["efficientnet.extra".to_owned()] });
+        assert_eq!((backbone.double_value(&[0]), body.double_value(&[0])), (1., 0.));
+
+        let error = load_part(&store, &NamedTensors::new(), Part::Body, &config).expect_err("v is missing");
+        assert!(error.to_string().contains("body") && error.to_string().ends_with("v"), "{error}");
+    }
+}

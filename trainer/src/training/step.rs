@@ -1,0 +1,68 @@
+//! The two kinds of steps: what is learned from a batch.
+
+use super::cross_entropy::{LabelSmoothing, cross_entropy};
+use super::network::Network;
+use super::phase::StepOutcome;
+use super::run::TrainError;
+use super::self_critical::{roll_out, self_critical_loss};
+use crate::data::Batch;
+use crate::data::batches::to_device;
+use crate::decoding::SamplingOptions;
+use crate::metrics::CiderReward;
+use crate::vocabulary::Vocabulary;
+use tch::Device;
+
+/// How a batch becomes a loss.
+pub(super) enum Step {
+    /// By the words people wrote.
+    CrossEntropy(LabelSmoothing),
+    /// By the rewards of drawn captions.
+    SelfCritical(Box<Rewarded>),
+}
+
+/// What drawn captions are drawn and judged by.
+pub(super) struct Rewarded {
+    pub reward: CiderReward,
+    pub vocabulary: Vocabulary,
+    pub options: SamplingOptions,
+}
+
+impl Step {
+    /// The name in recipes and events.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Step::CrossEntropy(_) => "cross-entropy",
+            Step::SelfCritical(_) => "self-critical",
+        }
+    }
+
+    /// The loss of a batch.
+    pub fn run(&self, network: &Network, batch: &Batch, device: Device) -> Result<StepOutcome, TrainError> {
+        let inputs = to_device(&batch.inputs, device)?;
+        match self {
+            Step::CrossEntropy(labels) => {
+                let tokens = batch.tokens.as_ref().ok_or(TrainError::BatchThread)?;
+                let on_device = tokens.tensor.f_to_device(device)?;
+                let loss = cross_entropy(network, &inputs, &on_device, &tokens.pads, labels, true);
+                Ok(StepOutcome { loss, reward: None })
+            }
+            Step::SelfCritical(rewarded) => {
+                let Rewarded { reward, vocabulary, options } = rewarded.as_ref();
+                let (sos, eos) = (vocabulary.sos(), vocabulary.eos());
+                // The pass with gradients is under way on a GPU while the rewards are computed here.
+                let rollout = roll_out(network, &inputs, sos, eos, options, true)?;
+                let rewards = reward.rewards(&batch.images, &words(vocabulary, &rollout.captions))?;
+                let drawn = rewards.iter().map(Vec::len).sum::<usize>().max(1);
+                let mean = rewards.iter().flatten().sum::<f64>() / drawn as f64;
+                Ok(StepOutcome { loss: self_critical_loss(&rollout.log_probs, &rewards), reward: Some(mean) })
+            }
+        }
+    }
+}
+
+/// The drawn captions as words, without SOS.
+fn words<'a>(vocabulary: &'a Vocabulary, captions: &[Vec<Vec<i64>>]) -> Vec<Vec<Vec<&'a str>>> {
+    let word = |&token: &i64| vocabulary.word(token).unwrap_or("UNK");
+    let caption = |tokens: &Vec<i64>| tokens.iter().skip(1).map(word).collect();
+    captions.iter().map(|captions| captions.iter().map(caption).collect()).collect()
+}

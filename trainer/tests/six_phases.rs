@@ -1,0 +1,117 @@
+//! All six phases on a made dataset, to a model that knows its pictures; and what stops a run.
+
+mod support;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
+use support::made_dataset::{MadeDataset, pictures};
+use tch::Device;
+use trainer::captioner::{Captioner, LoadOptions, SearchOptions};
+use trainer::checkpoint::{Checkpoints, NamedTensors};
+use trainer::device::{DeviceChoice, PrecisionChoice};
+use trainer::training::{Event, Events, Outcome, Recipe, Run, TrainError};
+
+type Heard = Rc<RefCell<Vec<Event>>>;
+
+fn listening() -> (Events, Heard) {
+    let heard = Heard::default();
+    let mut events = Events::default();
+    let copy = Rc::clone(&heard);
+    events.listen(Box::new(move |line| copy.borrow_mut().push(line.event.clone())));
+    (events, heard)
+}
+
+#[test]
+fn six_phases_end_with_a_model_that_captions_its_pictures() {
+    let made = MadeDataset::new();
+    let recipe = Recipe::parse(&made.recipe(60), &[]).expect("is one");
+    let (folder, stop) = (made.path("run"), AtomicBool::new(false));
+    let (mut events, heard) = listening();
+    let run = Run::open(&recipe, &folder, Device::Cpu, &stop).expect("opens");
+    assert_eq!(run.run(None, &mut events).expect("trains"), Outcome::Completed);
+
+    let completed: Vec<String> = heard
+        .borrow()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Finished { phase, reason } if reason == "completed" => Some(phase.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(completed, ["features", "xe", "xe-end-to-end", "tuned-features", "scst", "scst-end-to-end"]);
+    for kind in ["loss", "learning_rate", "reward", "gradient_norm"] {
+        let told =
+            |event: &Event| matches!(event, Event::Metric { name, value, .. } if name == kind && value.is_finite());
+        assert!(heard.borrow().iter().any(told), "no {kind} was told");
+    }
+
+    let options =
+        LoadOptions { device: DeviceChoice::Cpu, precision: PrecisionChoice::Float32, ..LoadOptions::default() };
+    for phase in ["xe", "scst-end-to-end"] {
+        let captioner = Captioner::load(&folder.join(phase).join("model"), &options).expect("loads");
+        for (picture, pixels) in pictures() {
+            let prepared = captioner.preprocessor().prepare(&pixels).expect("prepares");
+            let encoded = captioner.encode(&[prepared]).expect("encodes");
+            let search = SearchOptions { beam_size: 3, max_length: 8 };
+            let found = captioner.search(&encoded, &search).expect("searches");
+            assert_eq!(found[0][0].caption, picture.caption, "{phase}");
+        }
+    }
+    // A second start finds nothing left to do.
+    let (mut events, heard) = listening();
+    run.run(None, &mut events).expect("is complete");
+    assert!(heard.borrow().iter().all(|event| matches!(event, Event::Finished { .. })));
+}
+
+#[test]
+fn what_does_not_fit_a_run_is_refused() {
+    let made = MadeDataset::new();
+    let recipe = Recipe::parse(&made.recipe(1), &[]).expect("is one");
+    let (folder, stop) = (made.path("run"), AtomicBool::new(false));
+    let run = Run::open(&recipe, &folder, Device::Cpu, &stop).expect("opens");
+    assert!(matches!(Run::open(&recipe, &folder, Device::Cpu, &stop), Err(TrainError::Locked(_))));
+    let mut events = Events::default();
+    assert!(matches!(run.run(Some("xee"), &mut events), Err(TrainError::NoPhase { .. })));
+    assert!(run.run(Some("xe"), &mut events).is_err(), "its features are not there yet");
+    run.run(Some("features"), &mut events).expect("stores features");
+    run.run(Some("xe"), &mut events).expect("trains");
+    drop(run);
+
+    let other = Recipe::parse(&made.recipe(1), &["xe.epochs=9".to_owned()]).expect("is one");
+    let run = Run::open(&other, &folder, Device::Cpu, &stop).expect("opens");
+    let error = run.run(Some("xe"), &mut events).expect_err("another recipe");
+    assert!(matches!(error, TrainError::OtherRecipe(_)), "{error}");
+}
+
+#[test]
+fn a_diverging_loss_ends_the_run_and_is_not_saved() {
+    let made = MadeDataset::new();
+    let recipe = Recipe::parse(&made.recipe(4), &["xe.learning_rate=1e30".to_owned()]).expect("is one");
+    let (folder, stop) = (made.path("run"), AtomicBool::new(false));
+    let run = Run::open(&recipe, &folder, Device::Cpu, &stop).expect("opens");
+    let (mut events, heard) = listening();
+    run.run(Some("features"), &mut events).expect("stores features");
+    let error = run.run(Some("xe"), &mut events).expect_err("diverges");
+    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
+    assert!(matches!(heard.borrow().last(), Some(Event::Finished { reason, .. }) if reason.contains("learning rate")));
+    let saved = Checkpoints::open(&folder.join("xe"), 2).expect("opens").newest().expect("reads");
+    let finite = |state: NamedTensors| state.values().all(|tensor| tensor.isfinite().all().int64_value(&[]) == 1);
+    assert!(saved.is_none_or(|state| finite(state.model)));
+}
+
+#[test]
+fn a_damaged_picture_is_left_out_and_told() {
+    let made = MadeDataset::new();
+    std::fs::write(made.path("images/red-disc.png"), b"no picture").expect("writable");
+    let recipe = Recipe::parse(&made.recipe(1), &[]).expect("is one");
+    let (folder, stop) = (made.path("run"), AtomicBool::new(false));
+    let run = Run::open(&recipe, &folder, Device::Cpu, &stop).expect("opens");
+    let (mut events, heard) = listening();
+    run.run(Some("features"), &mut events).expect("goes on without it");
+    run.run(Some("xe"), &mut events).expect("goes on without it");
+    let warned = |text: &str| {
+        heard.borrow().iter().any(|event| matches!(event, Event::Warning { message } if message.contains(text)))
+    };
+    assert!(warned("red-disc.png") && warned("no features of image 1"));
+}

@@ -103,13 +103,19 @@ impl Tally {
             let started = Instant::now();
             let response = match post(client, url, known.photo.clone()).await {
                 Ok(response) => response,
-                Err(error) => return Ok(self.lose(&error)),
+                Err(error) => {
+                    self.lose(&error);
+                    return Ok(());
+                }
             };
             let status = response.status();
             let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
             let body: Value = match response.json().await {
                 Ok(body) => body,
-                Err(error) => return Ok(self.lose(&error)),
+                Err(error) => {
+                    self.lose(&error);
+                    return Ok(());
+                }
             };
             match status {
                 StatusCode::OK => {
@@ -126,7 +132,10 @@ impl Tally {
                     self.refused_without_time += usize::from(retry_after.is_none());
                     tokio::time::sleep(Duration::from_secs(retry_after.unwrap_or(1))).await;
                 }
-                status => return Ok(self.lose(&status)),
+                status => {
+                    self.lose(&status);
+                    return Ok(());
+                }
             }
         }
     }

@@ -24,9 +24,9 @@ use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 use server::Server;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -214,7 +214,7 @@ async fn run(load: &Load, server: Server, known: Vec<Known>) -> anyhow::Result<(
 async fn under_load(load: &Load) -> anyhow::Result<()> {
     let all = load.clients * load.requests;
     let known = known_answers(all.div_ceil(load.one_new_in)).await?;
-    let different: std::collections::BTreeSet<_> = known.iter().map(|known| &known.caption).collect();
+    let different: BTreeSet<_> = known.iter().map(|known| &known.caption).collect();
     println!(
         "{} clients x {} requests; {} different photos with {} different captions, one request in {} with a new one",
         load.clients,
@@ -255,10 +255,9 @@ async fn under_load(load: &Load) -> anyhow::Result<()> {
 }
 
 /// The server's own time: over real HTTP, one request after another, with a model that does nothing.
-async fn overhead() -> anyhow::Result<()> {
-    let storage = tempfile::tempdir()?;
+async fn overhead(storage: &Path) -> anyhow::Result<()> {
     let config = Config::defaults()?;
-    let store = Store::open(storage.path()).await?;
+    let store = Store::open(storage).await?;
     let queue = QueueSettings { capacity: 64, max_batch_size: 8, timeout: Duration::from_secs(30) };
     let load = |_: &[PathBuf]| Ok::<_, Infallible>(NullModel::new());
     let models = Models::start(Folders::new(&config.model), queue, store.clone(), load).await?;
@@ -277,7 +276,7 @@ async fn overhead() -> anyhow::Result<()> {
             post(&client, &url, photo.clone()).await?.error_for_status()?.bytes().await?;
             times.push(milliseconds(started));
         }
-        println!("without a model, {what} {}", percentiles(times.split_off(100)));
+        println!("  {what} {}", percentiles(times.split_off(100)));
     }
     server.stop().await;
     Ok(())
@@ -296,6 +295,13 @@ fn percentiles(mut times: Vec<f64>) -> String {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    overhead().await?;
+    println!("without a model, storage on the disk of the temporary folder:");
+    overhead(tempfile::tempdir()?.path()).await?;
+    // The same without waiting for a disk to have written: the difference is what durability costs here.
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        println!("without a model, storage in memory:");
+        overhead(tempfile::tempdir_in(memory)?.path()).await?;
+    }
     under_load(&Load::parse()).await
 }

@@ -12,6 +12,7 @@ mod requests;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use expansionnet::config::Config;
+use expansionnet::store::{SessionRole, Store};
 use proptest::test_runner::{Config as Cases, TestCaseError};
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -32,12 +33,14 @@ const MAX_TIME: Duration = Duration::from_secs(10);
 struct Target {
     runtime: Runtime,
     app: TestApp,
+    /// The cookie of an admin, before whom every route is open.
+    admin: String,
 }
 
 impl Target {
     fn new() -> Target {
         let runtime = Runtime::new().expect("a runtime");
-        let app = runtime.block_on(async {
+        let (app, admin) = runtime.block_on(async {
             let mut config = Config::defaults().expect("valid defaults");
             config.image.max_memory_bytes = MAX_MEMORY;
             config.image.max_pixels = MAX_PIXELS;
@@ -45,9 +48,11 @@ impl Target {
             let load = |_: &[PathBuf]| Ok::<_, Infallible>(NullModel::new());
             let app = TestApp::around(tempfile::tempdir().expect("a temporary folder"), config, load).await;
             app.models.active().ready().await.expect("loads");
-            app
+            let store = Store::open(app.directory.path()).await.expect("the application's store");
+            let session = store.start_session(&SessionRole::Admin, 1).await.expect("a session");
+            (app, format!("expansionnet_session={session}"))
         });
-        Target { runtime, app }
+        Target { runtime, app, admin }
     }
 
     /// Sends a request; the answer is one that any client may get.

@@ -8,15 +8,16 @@ mod progress;
 mod table;
 
 use crate::config::{Config, LogFormat};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use cases::Case;
 use clap::{ArgGroup, Args, ValueEnum};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use table::Table;
 use trainer::data::Split;
 use trainer::device::{DeviceChoice, PrecisionChoice};
-use trainer::metrics::{EvaluationSettings, Jars, Report};
+use trainer::metrics::{EvaluationSettings, Jars};
 
 /// Judge captions: BLEU, METEOR, ROUGE-L, CIDEr-D and SPICE
 ///
@@ -152,15 +153,15 @@ impl Evaluate {
             _ => bail!("name --captions, --results with --annotations, or --dataset"),
         };
         let report = cases::judge(&cases, &metrics)?;
-        self.print(&report)?;
+        print(&match self.json {
+            true => serde_json::to_string_pretty(&report)?,
+            false => Table::new("captions", &[("these".into(), &report)]).to_string(),
+        })?;
         Ok(ExitCode::SUCCESS)
     }
+}
 
-    fn print(&self, report: &Report) -> anyhow::Result<()> {
-        match self.json {
-            true => println!("{}", serde_json::to_string_pretty(report)?),
-            false => print!("{}", Table::new("captions", vec![("these".into(), report)])),
-        }
-        Ok(())
-    }
+/// To standard output; the error is that of a closed pipe, for one.
+fn print(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout().lock(), "{}", text.trim_end()).context("standard output")
 }

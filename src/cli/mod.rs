@@ -17,7 +17,9 @@ use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as ChoiceError;
+use std::fs::Permissions;
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -105,7 +107,9 @@ fn queue_settings(captioning: &CaptioningConfig) -> QueueSettings {
 fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
-        let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+        // Readable as other files are, by the umask; temporary ones are private.
+        let permissions = Permissions::from_mode(0o666);
+        let mut beside = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
         beside.write_all(bytes)?;
         beside.as_file().sync_all()?;
         beside.persist(path)?;

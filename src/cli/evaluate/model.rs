@@ -58,10 +58,10 @@ impl ModelRun {
         let evaluation = Evaluation { model: captioner.info(), dataset, dataset_hash, max_length, outcomes };
         let photos = files.map(|files| ids.into_iter().zip(files).collect()).unwrap_or_default();
         output::write(folder, &evaluation, &photos, &config.image_limits())?;
-        match json {
-            true => println!("{}", serde_json::to_string_pretty(&evaluation)?),
-            false => evaluation.tables().iter().for_each(|table: &Table| println!("{table}")),
-        }
+        super::print(&match json {
+            true => serde_json::to_string_pretty(&evaluation)?,
+            false => evaluation.tables().iter().map(Table::to_string).collect::<Vec<_>>().join("\n"),
+        })?;
         eprintln!("the reports are in {}: start with report.html", folder.display());
         Ok(())
     }

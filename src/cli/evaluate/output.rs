@@ -66,7 +66,8 @@ impl Evaluation<'_> {
     pub(super) fn tables(&self) -> Vec<Table> {
         let of_split = |outcomes: &[Outcome]| {
             let columns = outcomes.iter().map(|outcome| (format!("beam {}", outcome.beam_size), &outcome.report));
-            Table::new(&format!("{}, {} split", self.model.id, outcomes[0].split), columns.collect())
+            let columns: Vec<_> = columns.collect();
+            Table::new(&format!("{}, {} split", self.model.id, outcomes[0].split), &columns)
         };
         self.outcomes.chunk_by(|one, other| one.split == other.split).map(of_split).collect()
     }

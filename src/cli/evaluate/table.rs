@@ -31,15 +31,16 @@ pub(super) struct Table {
 
 impl Table {
     /// Reports of the same images in a column each.
-    pub(super) fn new(title: &str, reports: Vec<(String, &Report)>) -> Table {
-        let mut header = vec![String::new()];
-        header.extend(reports.iter().map(|(name, _)| name.clone()));
-        header.extend(PAPER_COLUMNS.map(String::from));
-        let names = reports.first().map(|(_, report)| report.lines.iter().map(|(name, _)| *name)).into_iter().flatten();
-        let rows = names.map(|metric| row(metric, &reports)).collect();
-        let images = reports.first().map_or(0, |(_, report)| report.images);
-        let notes = reports.first().map(|(_, report)| notes(report)).unwrap_or_default();
-        Table { title: format!("{title}: {images} images"), header, rows, notes }
+    pub(super) fn new(what: &str, reports: &[(String, &Report)]) -> Table {
+        let mut table = Table { title: what.to_owned(), header: vec![], rows: vec![], notes: vec![] };
+        let Some((_, first)) = reports.first() else { return table };
+        table.title = format!("{what}: {} images", first.images);
+        table.header.push(String::new());
+        table.header.extend(reports.iter().map(|(name, _)| name.clone()));
+        table.header.extend(PAPER_COLUMNS.map(String::from));
+        table.rows = first.lines.iter().map(|(metric, _)| row(metric, reports)).collect();
+        table.notes = notes(first);
+        table
     }
 }
 
@@ -118,7 +119,7 @@ mod tests {
     #[test]
     fn figures_stand_in_columns_beside_the_papers_and_none_is_made_up() {
         let report = report(600);
-        let text = Table::new("test", vec![("beam 1".into(), &report), ("beam 5".into(), &report)]).to_string();
+        let text = Table::new("test", &[("beam 1".into(), &report), ("beam 5".into(), &report)]).to_string();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "test: 600 images");
         assert_eq!(lines[2], "                       beam 1                beam 5  paper, single  paper, ensemble");

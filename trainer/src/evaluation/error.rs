@@ -37,9 +37,7 @@ pub enum EvaluationError {
         image: i64,
     },
     /// The log is of another evaluation.
-    #[error(
-        "{path} holds captions of another evaluation ({difference} differ): name another folder, or delete this file"
-    )]
+    #[error("{path} holds captions of another evaluation ({difference}): name another folder, or delete this file")]
     OtherOrigin {
         /// The log.
         path: PathBuf,

@@ -25,16 +25,17 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Names of what differs, for a person.
+    /// What differs, for a person.
     fn difference(&self, other: &Origin) -> String {
-        let differs = [
-            ("the model", self.model != other.model),
-            ("the precision", self.precision != other.precision),
-            ("the longest caption", self.max_length != other.max_length),
-            ("the dataset", self.dataset != other.dataset),
-            ("the images or features", self.input != other.input),
+        let differences = [
+            ("another model", self.model != other.model),
+            ("another precision", self.precision != other.precision),
+            ("another longest caption", self.max_length != other.max_length),
+            ("another dataset", self.dataset != other.dataset),
+            ("other images or features", self.input != other.input),
         ];
-        differs.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        let differing = differences.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name);
+        differing.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -185,7 +186,7 @@ mod tests {
         let (_folder, path) = log();
         let other = Origin { model: "56ef".into(), max_length: 30, ..origin() };
         let error = CaptionLog::open(&path, &other).expect_err("another").to_string();
-        assert!(error.contains("(the model, the longest caption differ)"), "{error}");
+        assert!(error.contains("(another model, another longest caption)"), "{error}");
         fs::write(&path, [fs::read(&path).expect("readable"), b"{}\n".to_vec()].concat()).expect("writable");
         let error = CaptionLog::open(&path, &origin()).expect_err("damaged").to_string();
         assert!(error.contains("line 4: missing field `image`"), "{error}");

@@ -6,8 +6,8 @@ mod report;
 mod sections;
 
 pub use sections::{
-    Access, AccessConfig, CaptioningConfig, ClientAddress, EvaluationConfig, FetchConfig, ImageConfig, LimitsConfig, LogConfig,
-    LogFormat, ModelConfig, ServerConfig, StorageConfig,
+    Access, AccessConfig, CaptioningConfig, ClientAddress, EvaluationConfig, FetchConfig, ImageConfig, LimitsConfig,
+    LogConfig, LogFormat, ModelConfig, ServerConfig, StorageConfig,
 };
 
 use figment::Figment;

@@ -193,7 +193,7 @@ fn images_can_be_chosen_by_folder_and_number() {
     let folder = dataset();
     let arguments = ["--filepath", "photos", "--beam-size", "1"];
     let (table, _) = succeed(on_dataset(&folder, "out", &arguments));
-    assert!(table.contains("default, test split: 2 images") && table.contains("paper, ensemble"), "{table}");
+    assert!(table.contains("default, test split (photos): 2 images") && table.contains("paper, ensemble"), "{table}");
     let results = read_json(&folder.path().join("out/captions_test_beam1_results.json"));
     assert_eq!((&results[0]["image_id"], &results[1]["image_id"]), (&json!(22), &json!(24)));
     let (table, _) = succeed(on_dataset(&folder, "out", &["--limit", "3", "--beam-size", "1"]));

@@ -55,7 +55,8 @@ impl ModelRun {
         caption_images(&captioner, &ids, source, &options, &mut log, |progress| reporter.show(progress))?;
 
         let outcomes = judge(&chosen, &beam_sizes, &log, metrics)?;
-        let evaluation = Evaluation { model: captioner.info(), dataset, dataset_hash, max_length, outcomes };
+        let (model, filepath) = (captioner.info(), self.filepath.as_slice());
+        let evaluation = Evaluation { model, dataset, dataset_hash, filepath, max_length, outcomes };
         let photos = files.map(|files| ids.into_iter().zip(files).collect()).unwrap_or_default();
         output::write(folder, &evaluation, &photos, &config.image_limits())?;
         super::print(&match json {

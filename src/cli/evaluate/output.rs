@@ -22,6 +22,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) dataset: &'a Path,
     /// SHA-256 (hex) of the dataset's file.
     pub(super) dataset_hash: String,
+    /// Images were only taken with these values of `filepath`; none: all were.
+    pub(super) filepath: &'a [String],
     /// Longest caption in tokens.
     pub(super) max_length: usize,
     /// Splits in order, and for each of them the numbers of beams in order.
@@ -67,7 +69,9 @@ impl Evaluation<'_> {
         let of_split = |outcomes: &[Outcome]| {
             let columns = outcomes.iter().map(|outcome| (format!("beam {}", outcome.beam_size), &outcome.report));
             let columns: Vec<_> = columns.collect();
-            Table::new(&format!("{}, {} split", self.model.id, outcomes[0].split), &columns)
+            let only =
+                if self.filepath.is_empty() { String::new() } else { format!(" ({})", self.filepath.join(", ")) };
+            Table::new(&format!("{}, {} split{only}", self.model.id, outcomes[0].split), &columns)
         };
         self.outcomes.chunk_by(|one, other| one.split == other.split).map(of_split).collect()
     }

@@ -110,7 +110,7 @@ mod tests {
             images,
             lines: vec![
                 ("BLEU-2", scores(0.5, None)),
-                ("CIDEr-D", scores(1.2345, Some(Interval { low: 1.0, high: 1.5 }))),
+                ("CIDEr-D", scores(1.25, Some(Interval { low: 1.0, high: 1.5 }))),
                 ("SPICE", Err(Unavailable::NoJars)),
             ],
         }
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(lines[0], "test: 600 images");
         assert_eq!(lines[2], "                       beam 1                beam 5  paper, single  paper, ensemble");
         assert_eq!(lines[3], "BLEU-2                   50.0                  50.0              -                -");
-        assert_eq!(lines[4], "CIDEr-D  123.5 [100.0, 150.0]  123.5 [100.0, 150.0]          140.4            143.7");
+        assert_eq!(lines[4], "CIDEr-D  125.0 [100.0, 150.0]  125.0 [100.0, 150.0]          140.4            143.7");
         assert_eq!(lines[5], "SPICE             unavailable           unavailable           24.5             24.7");
         assert!(
             text.contains("SPICE is unavailable: its Java program was not asked for.") && !text.contains("Warning")

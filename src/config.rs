@@ -110,7 +110,11 @@ impl Config {
             ("server.address", matches!(port, Some(Ok(_))), "host:port, e.g. 127.0.0.1:8080"),
             ("server.max_upload_bytes", server.max_upload_bytes > 0, ONE_OR_MORE),
             ("server.max_images_per_request", server.max_images_per_request > 0, ONE_OR_MORE),
-            ("server.max_concurrent_uploads", permits.contains(&server.max_concurrent_uploads), NOT_ABSURD),
+            (
+                "server.max_upload_memory_bytes",
+                server.max_upload_memory_bytes >= server.max_body_bytes() as u64,
+                ONE_BODY,
+            ),
             ("server.upload_timeout_seconds", server.upload_timeout_seconds > 0, ONE_OR_MORE),
             ("server.header_timeout_seconds", server.header_timeout_seconds > 0, ONE_OR_MORE),
             ("server.cors_origins", server.cors_origins.iter().all(|origin| is_origin(origin)), ORIGINS),
@@ -169,6 +173,7 @@ fn is_password(text: &str) -> bool {
 }
 
 const ORIGINS: &str = "\"*\" or origins like https://app.example, without a path";
+const ONE_BODY: &str = "enough for one request: a third more than server.max_upload_bytes, and 64 KiB";
 const ONE_OR_MORE: &str = "1 or more";
 const NOT_ABSURD: &str = "a whole number from 1 on, and not absurdly large";
 

@@ -287,7 +287,7 @@ async fn an_upload_that_never_ends_is_given_up() {
 
 #[tokio::test]
 async fn uploads_at_the_same_time_are_bounded() {
-    let app = TestApp::with(FakeModel::new(), |config| config.server.max_concurrent_uploads = 1).await;
+    let app = TestApp::with(FakeModel::new(), |config| config.server.max_upload_memory_bytes = 1).await;
     let body = Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
     let endless = Request::post("/api/caption").header(header::CONTENT_TYPE, "image/png");
     let mut endless = app.router.clone().oneshot(endless.body(body).expect("a request"));

@@ -160,7 +160,7 @@ impl House {
         config.model.path = self.folder("one");
         config.model.directory = self.root.path().join("models");
         config.captioning.queue_capacity = 300;
-        config.server.max_concurrent_uploads = 300;
+        config.server.max_upload_memory_bytes = u64::MAX;
         config
     }
 

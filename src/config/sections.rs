@@ -15,8 +15,8 @@ pub struct ServerConfig {
     pub max_upload_bytes: usize,
     /// Photos in one request.
     pub max_images_per_request: usize,
-    /// Uploads at the same time.
-    pub max_concurrent_uploads: usize,
+    /// Bytes that requests in progress may hold together.
+    pub max_upload_memory_bytes: u64,
     /// Seconds for sending one request.
     pub upload_timeout_seconds: u64,
     /// Seconds for sending the head of a request.

@@ -2,11 +2,11 @@
 
 use super::AppState;
 use super::answer::Answer;
-use super::api::upload_place;
 use super::health::check_space;
 use super::options::{CheckedOptions, RequestedOptions};
 use super::problem::Problem;
 use super::upload::{PhotoSource, UploadedPhoto};
+use super::upload_memory;
 use crate::captioning::{CaptionError, CaptionService, Captioned, HeldPixels, Loaded, Photo};
 use crate::store::{
     Candidate, FileKind, NewCaption, NewImage, SearchKey, StagedFiles, StoredImage, Timings, clean_copy,
@@ -77,7 +77,7 @@ pub(super) async fn caption_again(
         return Ok(Answer::new(stored, true).with_candidates(options.candidates));
     }
     check_space(state)?;
-    let _place = upload_place(state)?;
+    let _memory = upload_memory::for_bytes(state, state.config.server.max_upload_bytes as u64)?;
     let photo = state.store.read_file(image, FileKind::Photo).await?.ok_or_else(gone)?;
     // The pixels are dropped at once: only the model's input waits in the queue.
     let Photo { prepared, decode_ms, .. } = take_in(state, photo, &loaded, deadline).await?;

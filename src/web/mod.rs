@@ -22,6 +22,7 @@ mod router;
 mod server;
 mod state;
 mod upload;
+mod upload_memory;
 
 pub use router::app;
 pub use server::Server;

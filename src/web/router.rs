@@ -42,7 +42,7 @@ pub fn app(state: AppState) -> Router {
     Router::new()
         .merge(captioning(&state))
         .merge(history(&state))
-        .merge(admins(&state))
+        .merge(admins())
         .merge(everybody(&state))
         .fallback(not_found)
         .layer(layers)
@@ -55,7 +55,7 @@ fn captioning(state: &AppState) -> Router<AppState> {
         .route("/captions/{id}/again", post(pages::again))
         .route("/api/images/{id}/caption", post(api::again))
         .layer(DefaultBodyLimit::max(FORM_BYTES))
-        .route_layer(middleware::from_fn_with_state(state.clone(), auth::history));
+        .route_layer(middleware::from_fn_with_state(state.config.access.history, auth::by_setting));
     let with_photos = Router::new()
         .route("/", post(pages::upload))
         .route("/api/caption", post(api::caption))
@@ -65,7 +65,7 @@ fn captioning(state: &AppState) -> Router<AppState> {
         .route("/", get(pages::index))
         .route("/api/models", get(api::models))
         .merge(with_photos)
-        .route_layer(middleware::from_fn_with_state(state.clone(), auth::captioning))
+        .route_layer(middleware::from_fn_with_state(state.config.access.captioning, auth::by_setting))
 }
 
 /// For whoever may see and change past captions.
@@ -83,10 +83,10 @@ fn history(state: &AppState) -> Router<AppState> {
         .route("/api/captions/{id}/restore", post(api::restore_caption))
         .route("/api/images/{id}", get(api::image))
         .layer(DefaultBodyLimit::max(FORM_BYTES))
-        .route_layer(middleware::from_fn_with_state(state.clone(), auth::history))
+        .route_layer(middleware::from_fn_with_state(state.config.access.history, auth::by_setting))
 }
 
-fn admins(state: &AppState) -> Router<AppState> {
+fn admins() -> Router<AppState> {
     Router::new()
         .route("/admin", get(admin::overview))
         .route("/admin/keys", get(admin::keys).post(admin::create_key))
@@ -97,13 +97,13 @@ fn admins(state: &AppState) -> Router<AppState> {
         .route("/api/admin/keys", get(api::keys).post(api::create_key))
         .route("/api/admin/keys/{id}", delete(api::revoke_key))
         .layer(DefaultBodyLimit::max(FORM_BYTES))
-        .route_layer(middleware::from_fn_with_state(state.clone(), auth::admins))
+        .route_layer(middleware::from_fn(auth::admins))
 }
 
 /// For everybody, but for the metrics where the settings say otherwise.
 fn everybody(state: &AppState) -> Router<AppState> {
     let watched = get(metrics::metrics);
-    let watched = watched.route_layer(middleware::from_fn_with_state(state.clone(), auth::metrics));
+    let watched = watched.route_layer(middleware::from_fn_with_state(state.config.access.metrics, auth::by_setting));
     Router::new()
         .route("/sign-in", get(auth::sign_in_page).post(auth::sign_in).layer(DefaultBodyLimit::max(FORM_BYTES)))
         .route("/sign-out", post(auth::sign_out))

@@ -1,6 +1,7 @@
 //! What every handler can reach.
 
 use super::limits::Limits;
+use super::upload_memory::UploadMemory;
 use crate::captioning::{Intake, Models};
 use crate::config::Config;
 use crate::fetch::Fetcher;
@@ -19,8 +20,8 @@ pub struct AppState {
     pub(super) metrics: Metrics,
     /// None where photos are not fetched by their address.
     pub(super) fetcher: Option<Fetcher>,
-    /// One permit for each upload that may be received and answered at the same time.
-    pub(super) uploads: Arc<Semaphore>,
+    /// For the uploads that are being received and answered.
+    pub(super) upload_memory: Arc<UploadMemory>,
     /// How much one client may ask for.
     pub(super) limits: Arc<Limits>,
     /// The permit for noting when a key was used last.
@@ -36,7 +37,7 @@ impl AppState {
         let decodes = config.image.max_concurrent_decodes;
         AppState {
             intake: Intake::new(config.image_limits(), decodes),
-            uploads: Arc::new(Semaphore::new(config.server.max_concurrent_uploads)),
+            upload_memory: Arc::new(UploadMemory::new(&config.server)),
             limits: Arc::new(Limits::new(&config.limits)),
             key_notes: Arc::new(Semaphore::new(1)),
             config: Arc::new(config),

@@ -30,7 +30,7 @@ async fn a_folder_of_forty_photos_is_captioned_and_found_again() -> Result<()> {
     fs::write(folder.path().join("notes.txt"), "Milk, bread, three eggs.")?;
     fs::write(folder.path().join(".hidden.jpg"), "a note of the system")?;
     // One upload at a time: the page's second one is told to come back, again and again.
-    let site = Site::with(FakeModel::new(), |config| config.server.max_concurrent_uploads = 1).await?;
+    let site = Site::with(FakeModel::new(), |config| config.server.max_upload_memory_bytes = 1).await?;
 
     in_browser(async |browser| {
         let page = Page::open(browser, &site.at("/")).await?;

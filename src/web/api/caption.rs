@@ -7,15 +7,12 @@ use crate::web::options::RequestedOptions;
 use crate::web::problem::Problem;
 use crate::web::request_id::RequestId;
 use crate::web::upload::{self, JsonUpload, Upload};
+use crate::web::upload_memory;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// `POST /api/caption`: one photo gives its answer, several give `results` in their order.
 #[utoipa::path(
@@ -39,7 +36,7 @@ pub(in crate::web) async fn caption(
     Extension(request_id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let _place = upload_place(&state)?;
+    let _memory = upload_memory::for_request(&state, request.headers())?;
     let Upload { mut photos, options } = upload::receive(request, &state.config.server).await?;
     let model = options.model(&state)?;
     if photos.len() == 1 {
@@ -61,13 +58,4 @@ pub(in crate::web) async fn caption(
         .collect()
         .await;
     Ok(Json(json!({ "results": results })).into_response())
-}
-
-/// A place among the uploads in progress.
-pub(in crate::web) fn upload_place(state: &AppState) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(&state.uploads).try_acquire_owned().map_err(|_| {
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        let detail = "too many photos are being uploaded at the moment: try again in a moment";
-        Problem::new(status, "too-many-uploads", "Too many uploads", detail).retry_after(Duration::from_secs(1))
-    })
 }

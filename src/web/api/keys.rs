@@ -62,10 +62,7 @@ pub(in crate::web) async fn create_key(
     caller: Caller,
     request: Result<Json<KeyRequest>, JsonRejection>,
 ) -> Result<NotKept<CreatedKey>, Problem> {
-    let Json(request) = request.map_err(|rejection| match rejection {
-        JsonRejection::JsonDataError(error) => Problem::invalid_option(error.body_text()),
-        other => Problem::malformed(other.body_text()),
-    })?;
+    let Json(request) = request?;
     let NewKey { key, secret } = make_key(&state, &caller, &request.name).await?;
     let created = CreatedKey { known: key, key: secret };
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(created)))

@@ -8,7 +8,7 @@ pub(super) mod images;
 pub(super) mod keys;
 pub(super) mod models;
 
-pub(super) use caption::{caption, upload_place};
+pub(super) use caption::caption;
 pub(super) use captions::{
     captions, delete_caption, delete_captions, edit_caption, restore_caption, restore_captions, stored_caption,
 };

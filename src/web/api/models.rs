@@ -94,10 +94,7 @@ pub(in crate::web) async fn activate_models(
     caller: Caller,
     request: Result<Json<ActivationRequest>, JsonRejection>,
 ) -> Result<Json<Activated>, Problem> {
-    let Json(request) = request.map_err(|rejection| match rejection {
-        JsonRejection::JsonDataError(error) => Problem::invalid_option(error.body_text()),
-        other => Problem::malformed(other.body_text()),
-    })?;
+    let Json(request) = request?;
     tracing::info!(%caller, models = ?request.models, "another model is wanted");
     let loaded = state.models.activate(&request.models).await?;
     Ok(Json(Activated { active: loaded.info.clone() }))

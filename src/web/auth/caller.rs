@@ -81,10 +81,10 @@ impl fmt::Display for Caller {
     }
 }
 
-impl FromRequestParts<AppState> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Caller, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Caller, Problem> {
         let caller = parts.extensions.get::<Caller>().cloned();
         caller.ok_or_else(|| Problem::internal(&"nobody was identified on this route"))
     }

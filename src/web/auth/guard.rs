@@ -2,41 +2,20 @@
 
 use super::{Caller, Who};
 use crate::config::Access;
-use crate::web::AppState;
 use crate::web::problem::{Problem, wants_page};
 use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
-/// For captioning photos, by `access.captioning`.
-pub(in crate::web) async fn captioning(
-    State(state): State<AppState>,
+/// For what a setting of `access` opens or closes.
+pub(in crate::web) async fn by_setting(
+    State(access): State<Access>,
     caller: Caller,
     request: Request,
     next: Next,
 ) -> Response {
-    by_setting(state.config.access.captioning, &caller, request, next).await
-}
-
-/// For past captions and their photos, by `access.history`.
-pub(in crate::web) async fn history(
-    State(state): State<AppState>,
-    caller: Caller,
-    request: Request,
-    next: Next,
-) -> Response {
-    by_setting(state.config.access.history, &caller, request, next).await
-}
-
-/// For the metrics, by `access.metrics`.
-pub(in crate::web) async fn metrics(
-    State(state): State<AppState>,
-    caller: Caller,
-    request: Request,
-    next: Next,
-) -> Response {
-    by_setting(state.config.access.metrics, &caller, request, next).await
+    if caller.may_use(access) { next.run(request).await } else { to_sign_in(&caller, &request) }
 }
 
 /// For admins alone.
@@ -46,10 +25,6 @@ pub(in crate::web) async fn admins(caller: Caller, request: Request, next: Next)
         Who::Key { .. } | Who::User { .. } => Problem::forbidden().into_response(),
         Who::Anonymous | Who::Stranger => to_sign_in(&caller, &request),
     }
-}
-
-async fn by_setting(access: Access, caller: &Caller, request: Request, next: Next) -> Response {
-    if caller.may_use(access) { next.run(request).await } else { to_sign_in(caller, &request) }
 }
 
 /// Shows people to the sign-in page, and programs why they are refused.

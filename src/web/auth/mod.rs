@@ -11,5 +11,5 @@ mod sign_in;
 
 pub(super) use caller::{Caller, Who, identify};
 pub(super) use credentials::Credentials;
-pub(super) use guard::{admins, captioning, history, metrics};
+pub(super) use guard::{admins, by_setting};
 pub(super) use sign_in::{sign_in, sign_in_page, sign_out};

@@ -5,10 +5,9 @@ use super::model::{PageModel, PageOptions};
 use super::words::size_text;
 use super::{Frame, page};
 use crate::store::CaptionFilter;
-use crate::web::api::upload_place;
 use crate::web::captioning::caption_source;
 use crate::web::problem::Problem;
-use crate::web::{AppState, upload};
+use crate::web::{AppState, upload, upload_memory};
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::response::{Redirect, Response};
@@ -46,7 +45,7 @@ pub(in crate::web) async fn index(State(state): State<AppState>, frame: Frame) -
 
 /// `POST /`: the form without scripts; the captions are on the page it leads to.
 pub(in crate::web) async fn upload(State(state): State<AppState>, request: Request) -> Result<Redirect, Problem> {
-    let _place = upload_place(&state)?;
+    let _memory = upload_memory::for_request(&state, request.headers())?;
     let upload = upload::receive(request, &state.config.server).await?;
     let model = upload.options.model(&state)?;
     for photo in upload.photos {

@@ -16,6 +16,9 @@ use std::time::Duration;
 pub const PAPER: &str = include_str!("../../../recipes/paper.toml");
 /// `backbone` or `body` of a phase that starts from the files under `[weights]`.
 pub const PRETRAINED: &str = "pretrained";
+/// `backbone` or `body` of a phase that starts from a file (the original's `.pth`, or safetensors), a checkpoint's
+/// folder or a model folder: this, and its path.
+pub const CHECKPOINT: &str = "checkpoint:";
 
 /// What is trained, on what, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,7 +84,7 @@ pub enum Phase {
 pub struct FeaturesPhase {
     /// What other phases call it.
     pub name: String,
-    /// `pretrained`, or the phase that trained the backbone.
+    /// `pretrained`, the phase that trained the backbone, or `checkpoint:` and a path.
     pub backbone: String,
     /// Number format on disk.
     #[serde(default)]
@@ -100,10 +103,10 @@ pub struct TrainingPhase {
     /// The phase whose features are read; without, images are, and the backbone is trained too.
     #[serde(default)]
     pub features: Option<String>,
-    /// Where the backbone's weights come from: `pretrained` or a phase; fresh ones by default.
+    /// Where the backbone's weights come from: `pretrained`, a phase, or `checkpoint:` and a path; fresh ones by default.
     #[serde(default)]
     pub backbone: Option<String>,
-    /// Where the body's weights come from: `pretrained` or a phase; fresh ones by default.
+    /// Where the body's weights come from: `pretrained`, a phase, or `checkpoint:` and a path; fresh ones by default.
     #[serde(default)]
     pub body: Option<String>,
     /// Times that every image (self-critical) or caption (cross-entropy) is seen.
@@ -410,7 +413,9 @@ mod tests {
         assert!(reason(&["xe.captions_per_image=0"]).starts_with("xe.captions_per_image must be at least 1"));
         assert!(reason(&["xe.dropouts.other=1.5"]).starts_with("xe.dropouts.other must lie in 0 to 1"));
         assert!(reason(&["scst.samples=1"]).starts_with("scst.samples must be at least 2"));
-        assert!(reason(&["scst.body=xxe"]).contains("`pretrained` or an earlier phase"));
+        assert!(reason(&["scst.body=xxe"]).contains("`pretrained`, an earlier phase"));
+        assert!(reason(&["scst.body=checkpoint:"]).contains("names no path"));
+        assert!(paper(&["scst.body=checkpoint:runs/a/xe/state-00000003"]).is_ok());
         assert!(reason(&["xe.features=scst"]).starts_with("xe.features must be an earlier phase"));
         assert!(reason(&["xe"]).contains("key=value"));
         assert!(reason(&["nothing.here.at=1"]).contains("no table `nothing`"));

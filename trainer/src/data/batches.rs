@@ -6,7 +6,7 @@ use super::features::{FeatureError, FeatureReader};
 use crate::image::{ImageError, Limits, Normalization, decode, normalize, resize_square};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// Where a batch's images come from.
 pub enum InputSource {
@@ -78,6 +78,20 @@ impl Batch {
     /// Whether there is nothing in it, which no batch is.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// In page-locked memory if it is to go to a GPU, so that copying need not wait.
+    ///
+    /// # Errors
+    /// What libtorch says, e.g. of memory.
+    pub fn ready_for(mut self, device: Device) -> Result<Self, BatchError> {
+        if device.is_cuda() {
+            self.inputs.tensor = self.inputs.tensor.f_pin_memory(device)?;
+            if let Some(tokens) = &mut self.tokens {
+                tokens.tensor = tokens.tensor.f_pin_memory(device)?;
+            }
+        }
+        Ok(self)
     }
 }
 
@@ -222,9 +236,17 @@ pub fn mixed(seed: u64, index: u64) -> u64 {
 ///
 /// # Errors
 /// What libtorch says, e.g. of memory.
-pub fn to_device(inputs: &Inputs, device: tch::Device) -> Result<Inputs, TchError> {
-    let tensor = inputs.tensor.f_to_device(device)?.f_to_kind(Kind::Float)?;
+pub fn to_device(inputs: &Inputs, device: Device) -> Result<Inputs, TchError> {
+    let tensor = sent(&inputs.tensor, device)?.f_to_kind(Kind::Float)?;
     Ok(Inputs { tensor, pads: inputs.pads.clone() })
+}
+
+/// On `device`; the copy of page-locked memory is not waited for.
+///
+/// # Errors
+/// What libtorch says, e.g. of memory.
+pub fn sent(tensor: &Tensor, device: Device) -> Result<Tensor, TchError> {
+    tensor.f_to_device_(device, tensor.kind(), true, false)
 }
 
 #[cfg(test)]
@@ -233,7 +255,6 @@ mod tests {
     use crate::data::{FeatureKind, FeatureWriter};
     use crate::vocabulary::Vocabulary;
     use std::collections::BTreeMap;
-    use tch::Device;
 
     fn image(id: i64, captions: &[&str]) -> Image {
         let captions = captions.iter().map(|&caption| caption.to_owned()).collect();

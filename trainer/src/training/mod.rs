@@ -1,8 +1,8 @@
 //! The training recipe: losses, optimiser, learning rates, phases and the run that puts them together.
 //!
 //! Read it from the outside in: [`recipe`] says what is to be done, [`run`] does it phase by phase,
-//! `phase` is the loop, `step` the two kinds of iterations ([`cross_entropy`], [`self_critical`]),
-//! and [`events`] tells of it.
+//! `phase` is the loop, `step` the two kinds of iterations ([`cross_entropy`], [`self_critical`]), `teacher` how given
+//! captions go through the decoder, and [`events`] tells of it.
 
 pub mod cross_entropy;
 mod evaluation;
@@ -11,17 +11,21 @@ pub mod features;
 mod meter;
 pub mod network;
 mod phase;
+pub mod precision;
 pub mod radam;
 pub mod recipe;
+mod recomputation;
 pub mod run;
 pub mod schedule;
 pub mod self_critical;
 pub mod start;
 mod step;
+mod teacher;
 
 pub use cross_entropy::{LabelSmoothing, cross_entropy};
 pub use events::{Event, Events};
 pub use network::Network;
+pub use precision::Precision;
 pub use radam::RAdam;
 pub use recipe::{Phase, Recipe, RecipeError, TrainingPhase};
 pub use run::{Outcome, Run, TrainError};

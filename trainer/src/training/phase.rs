@@ -13,6 +13,7 @@ use crate::checkpoint::{Checkpoints, NamedTensors, Progress};
 use crate::data::batches::mixed;
 use crate::data::{Batch, BatchMaker, Prefetch};
 use crate::device::device_name;
+use crate::model::precision::multiplying_in;
 use std::time::Instant;
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
@@ -44,7 +45,10 @@ impl<'a> PhaseRun<'a> {
         }
         tch::manual_seed(mixed(run.recipe.seed, hash_of(&phase.name)) as i64);
         let store = VarStore::new(run.device);
-        let network = Network::new(&store.root(), &run.config, phase.dropouts.into(), phase.end_to_end());
+        let mut network = Network::new(&store.root(), &run.config, phase.dropouts.into(), phase.end_to_end());
+        if phase.checkpoint_activations {
+            network = network.recomputing();
+        }
         let optimiser = RAdam::new(&store);
         let mut this = PhaseRun { run, phase, store, network, optimiser, checkpoints, progress };
         this.load(events)?;
@@ -91,10 +95,15 @@ impl<'a> PhaseRun<'a> {
         }
         let total = per_epoch * self.phase.epochs;
         self.tell_started(step, total, per_epoch, events);
+        if let Some(warning) = self.phase.precision.prepare(self.run.device) {
+            events.warn(warning);
+        }
         let schedule = self.phase.schedule();
         let start = self.progress.iteration;
         let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(8));
-        let mut ahead = Prefetch::start(start..total, threads, move |iteration| batches.make(iteration));
+        let device = self.run.device;
+        let mut ahead =
+            Prefetch::start(start..total, threads, move |iteration| batches.make(iteration)?.ready_for(device));
         let mut meter = Meter::new(start, total, per_epoch);
         let mut saved = Instant::now();
 
@@ -158,8 +167,11 @@ impl<'a> PhaseRun<'a> {
         }
         let seed = mixed(mixed(self.run.recipe.seed, hash_of(&self.phase.name)), iteration);
         tch::manual_seed(seed as i64);
-        let outcome = step.run(&self.network, batch, self.run.device)?;
-        (&outcome.loss / self.phase.accumulate as f64).backward();
+        let outcome = multiplying_in(self.phase.precision.matrices(), || {
+            let outcome = step.run(&self.network, batch, self.run.device)?;
+            self.network.backward(&(&outcome.loss / self.phase.accumulate as f64));
+            Ok::<_, TrainError>(outcome)
+        })?;
         meter.add(batch.len(), &outcome);
         Ok(())
     }

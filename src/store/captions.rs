@@ -37,7 +37,7 @@ pub struct Timings {
 }
 
 /// What decides the captions of a photo: the same key gives the same captions.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SearchKey {
     /// Hash of the model's files.
     pub model_revision: String,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <storage.directory>/expansionnet.sqlite3     images, captions
+//!                     server.lock             locked by the server that uses the folder
 //!                     images/ab/ab12….jpg      photos without metadata
 //!                     thumbnails/ab/ab12….jpg
 //! ```
@@ -19,6 +20,7 @@ mod health;
 pub mod housekeeping;
 mod images;
 mod keys;
+mod lock;
 mod neighbours;
 mod password;
 mod secrets;
@@ -30,6 +32,7 @@ pub use clean_copy::{CleanCopy, clean_copy};
 pub use files::FileKind;
 pub use images::{NewImage, StagedFiles, StoredImage};
 pub use keys::{ApiKey, NewKey, ValidKey, key_name};
+pub use lock::FolderLock;
 pub use neighbours::Neighbours;
 pub use password::SHORTEST_PASSWORD;
 pub use sessions::SessionRole;
@@ -40,7 +43,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// The database and the folders of files. Cheap to clone.
@@ -51,7 +54,6 @@ pub struct Store {
     /// The one connection of those who write often: they take turns in their order.
     writer: SqlitePool,
     files: Files,
-    opened: SystemTime,
 }
 
 /// Anything that keeps the store from reading or writing.
@@ -82,6 +84,14 @@ pub enum StoreError {
     /// A thread that writes files or hashes a password died.
     #[error("working ended unexpectedly: {0}")]
     Died(String),
+    /// Another server uses the folder.
+    #[error("{} is in use by another server{}: stop it, or give this one a folder of its own", path.display(), process_text(process))]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The other server's number among the processes, where it is known.
+        process: Option<u32>,
+    },
     /// The system has no random numbers.
     #[error("random numbers: {0}")]
     Random(#[from] getrandom::Error),
@@ -117,7 +127,7 @@ impl Store {
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         sqlx::migrate!().run(&writer).await?;
         let database = SqlitePoolOptions::new().max_connections(Self::CONNECTIONS).connect_with(options).await?;
-        Ok(Store { database, writer, files: Files::new(directory), opened: SystemTime::now() })
+        Ok(Store { database, writer, files: Files::new(directory) })
     }
 
     /// Closes every connection, which folds the write-ahead log into the database file.
@@ -154,6 +164,10 @@ impl StoreError {
             _ => false,
         }
     }
+}
+
+fn process_text(process: &Option<u32>) -> String {
+    process.map(|process| format!(" (process {process})")).unwrap_or_default()
 }
 
 /// What a task gave; a task that died is an error.

@@ -1,5 +1,6 @@
 //! What every handler can reach.
 
+use super::in_progress::InProgress;
 use super::limits::Limits;
 use super::upload_memory::UploadMemory;
 use crate::captioning::{Intake, Models};
@@ -18,6 +19,8 @@ pub struct AppState {
     pub(super) intake: Intake,
     pub(super) store: Store,
     pub(super) metrics: Metrics,
+    /// Captions that are being made.
+    pub(super) in_progress: InProgress,
     /// None where photos are not fetched by their address.
     pub(super) fetcher: Option<Fetcher>,
     /// For the uploads that are being received and answered.
@@ -43,6 +46,7 @@ impl AppState {
             config: Arc::new(config),
             metrics: Metrics::new(models.batch_sizes()).expect("sound names of metrics"),
             models,
+            in_progress: InProgress::default(),
             store,
             fetcher: None,
         }

@@ -3,6 +3,7 @@
 mod overrides;
 mod validate;
 
+use super::precision::Precision;
 use super::schedule::Schedule;
 use crate::data::FeatureKind;
 use crate::model::Dropouts;
@@ -147,6 +148,13 @@ pub struct TrainingPhase {
     /// Words drawn at most.
     #[serde(default = "twenty")]
     pub sample_length: usize,
+    /// What matrices are multiplied in: `float32`, `tf32` (on CUDA) or `bfloat16`.
+    #[serde(default, skip_serializing_if = "Precision::is_float32")]
+    pub precision: Precision,
+    /// Whether the backbone's activations are computed twice rather than kept, where it is trained: less memory, more
+    /// time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checkpoint_activations: bool,
     /// Longest gradient allowed; none by default.
     #[serde(default)]
     pub clip_gradients: Option<f64>,
@@ -411,6 +419,8 @@ mod tests {
         assert!(reason(&["xe.evaluation_batch_size=0"]).starts_with("xe.evaluation_batch_size must be at least 1"));
         assert!(reason(&["xe.batch_size=0"]).starts_with("xe.batch_size must be at least 1"));
         assert!(reason(&["xe.captions_per_image=0"]).starts_with("xe.captions_per_image must be at least 1"));
+        assert!(reason(&["xe.precision=\"float16\""]).contains("`float32`, `tf32`, `bfloat16`"));
+        assert!(reason(&["xe.checkpoint_activations=true"]).contains("trains the backbone"));
         assert!(reason(&["xe.dropouts.other=1.5"]).starts_with("xe.dropouts.other must lie in 0 to 1"));
         assert!(reason(&["scst.samples=1"]).starts_with("scst.samples must be at least 2"));
         assert!(reason(&["scst.body=xxe"]).contains("`pretrained`, an earlier phase"));

@@ -76,6 +76,8 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
     ] {
         require(value > 0. && value.is_finite(), &key(name), "must be more than 0")?;
     }
+    let recomputes = !phase.checkpoint_activations || phase.end_to_end();
+    require(recomputes, &key("checkpoint_activations"), "is for a phase that trains the backbone, on images")?;
     let minutes = phase.save_every_minutes;
     require(minutes > 0. && minutes < 1e6, &key("save_every_minutes"), "must be more than 0 and less than 1e6")?;
     require(phase.min_learning_rate >= 0., &key("min_learning_rate"), "must be at least 0")

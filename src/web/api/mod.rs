@@ -5,6 +5,7 @@ pub(super) mod captions;
 pub(super) mod export;
 mod fields;
 pub(super) mod images;
+pub(super) mod jobs;
 pub(super) mod keys;
 pub(super) mod models;
 

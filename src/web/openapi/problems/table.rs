@@ -28,9 +28,52 @@ const SIMPLE: &[&str] = &["live", "ready", "models"];
 const NO_DATABASE: &[&str] = &["live", "ready", "models", "metrics"];
 const PHOTOS: &[&str] = &["caption", "caption_again"];
 const SENT_PHOTOS: &[&str] = &["caption"];
-const ADMIN: &[&str] = &["keys", "create_key", "revoke_key", "model_folders", "activate_models"];
-const BY_ID: &[&str] =
-    &["stored_caption", "edit_caption", "delete_caption", "restore_caption", "image", "caption_again", "revoke_key"];
+const ADMIN: &[&str] = &[
+    "keys",
+    "create_key",
+    "revoke_key",
+    "model_folders",
+    "activate_models",
+    "jobs",
+    "job",
+    "create_job",
+    "check_job",
+    "edit_job",
+    "delete_job",
+    "stop_job",
+    "resume_job",
+    "retry_job",
+    "job_events",
+    "job_series",
+    "job_samples",
+    "job_sample_photo",
+    "job_recipe",
+    "job_log",
+];
+const BY_ID: &[&str] = &[
+    "stored_caption",
+    "edit_caption",
+    "delete_caption",
+    "restore_caption",
+    "image",
+    "caption_again",
+    "revoke_key",
+    "job",
+    "edit_job",
+    "delete_job",
+    "stop_job",
+    "resume_job",
+    "retry_job",
+    "job_events",
+    "job_series",
+    "job_samples",
+    "job_sample_photo",
+    "job_recipe",
+    "job_log",
+];
+const JOB_CHANGES: &[&str] = &["delete_job", "stop_job", "resume_job", "retry_job"];
+/// Those that write photos or runs.
+const WRITING: &[&str] = &["caption", "caption_again", "create_job", "check_job"];
 const WITH_BODY: &[&str] = &[
     "caption",
     "caption_again",
@@ -40,6 +83,10 @@ const WITH_BODY: &[&str] = &[
     "export_captions",
     "create_key",
     "activate_models",
+    "create_job",
+    "check_job",
+    "edit_job",
+    "stop_job",
 ];
 /// Those with a body or a query.
 const WITH_INPUT: &[&str] = &[
@@ -53,6 +100,15 @@ const WITH_INPUT: &[&str] = &[
     "export_captions",
     "create_key",
     "activate_models",
+    "jobs",
+    "create_job",
+    "check_job",
+    "edit_job",
+    "delete_job",
+    "stop_job",
+    "job_events",
+    "job_series",
+    "job_log",
 ];
 
 const fn problem(
@@ -78,7 +134,7 @@ impl Documented {
 }
 
 /// By status and code.
-pub(super) const PROBLEMS: [Documented; 31] = [
+pub(super) const PROBLEMS: [Documented; 32] = [
     problem(
         400,
         "malformed-request",
@@ -123,6 +179,13 @@ pub(super) const PROBLEMS: [Documented; 31] = [
         "Another model is being loaded",
         "Another model is being loaded: try again when it is in service.",
         These(&["activate_models"]),
+    ),
+    problem(
+        409,
+        "job-state",
+        "The job's state does not allow this",
+        "The job is completed: it cannot be stopped now.",
+        These(JOB_CHANGES),
     ),
     problem(
         413,
@@ -252,6 +315,6 @@ pub(super) const PROBLEMS: [Documented; 31] = [
         "storage-full",
         "The storage is full",
         "The server's disk is full: no photo can be kept until there is room again.",
-        These(PHOTOS),
+        These(WRITING),
     ),
 ];

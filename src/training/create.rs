@@ -96,12 +96,17 @@ impl Jobs {
             status,
             start: request.start,
         };
-        self.keep(job, &[(recipes::FILE, toml)]).await
+        let folder = self.folder_for(&job)?;
+        self.keep(job, folder, &[(recipes::FILE, toml)]).await
     }
 
     /// Makes a job's folder and files, keeps it, and wakes the queue.
-    pub(super) async fn keep(&self, mut job: NewJob, files: &[(&str, String)]) -> Result<StoredJob, CreateError> {
-        let folder = self.folder_for(&job)?;
+    pub(super) async fn keep(
+        &self,
+        mut job: NewJob,
+        folder: PathBuf,
+        files: &[(&str, String)],
+    ) -> Result<StoredJob, CreateError> {
         job.folder = folder.display().to_string();
         let kept = async {
             write_all(&folder, files).await?;
@@ -138,7 +143,7 @@ impl Jobs {
     }
 
     /// A folder that is not there yet, named so that people find it.
-    fn folder_for(&self, job: &NewJob) -> Result<PathBuf, CreateError> {
+    pub(super) fn folder_for(&self, job: &NewJob) -> Result<PathBuf, CreateError> {
         let directory = &self.inner.settings.directory;
         let failed = |source| CreateError::Folder { path: directory.clone(), source };
         let random = job.id.rsplit('-').next().unwrap_or(&job.id);

@@ -4,9 +4,11 @@
 //! what is queued in turn, `process` starts it, `recorder` reads what it tells from a file, and `ending` says
 //! how it ended. A server that is restarted finds its processes again, or what became of them.
 
+pub mod checkpoints;
 mod create;
 pub mod device;
 mod ending;
+pub mod evaluate;
 pub mod folders;
 pub mod logs;
 pub mod preflight;

@@ -1,6 +1,6 @@
 //! Every route on one page, and what wraps them all.
 
-use super::api::jobs;
+use super::api::{jobs, training};
 use super::problem::{self, Problem};
 use super::request_id;
 use super::{
@@ -109,6 +109,15 @@ fn admins() -> Router<AppState> {
         .route("/api/admin/jobs/{id}/samples/{image}/photo", get(jobs::figures::sample_photo))
         .route("/api/admin/jobs/{id}/recipe", get(jobs::files::recipe))
         .route("/api/admin/jobs/{id}/log", get(jobs::files::log))
+        .route("/api/admin/jobs/{id}/checkpoints", get(jobs::checkpoints::list))
+        .route("/api/admin/jobs/{id}/checkpoints/{phase}/{name}/download", get(jobs::checkpoints::download))
+        .route("/api/admin/jobs/{id}/checkpoints/{phase}/{name}/activate", post(jobs::checkpoints::activate))
+        .route("/api/admin/jobs/{id}/evaluation", get(jobs::evaluations::evaluation))
+        .route("/api/admin/evaluations", post(jobs::evaluations::create_evaluation))
+        .route("/api/admin/compare", get(jobs::compare::compare))
+        .route("/api/admin/recipes", get(training::recipes))
+        .route("/api/admin/folders", get(training::folders))
+        .route("/api/admin/device", get(training::device))
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .route_layer(middleware::from_fn(auth::admins))
 }

@@ -16,7 +16,7 @@ const PROVOKED_IN: [(&str, &str); 32] = [
     ("forbidden", "tests/openapi/problems.rs"),
     ("internal", "tests/api.rs"),
     ("invalid-option", "tests/api.rs"),
-    ("job-state", "tests/jobs/main.rs"),
+    ("job-state", "tests/jobs/life.rs"),
     ("malformed-request", "tests/api.rs"),
     ("method-not-allowed", "tests/api.rs"),
     ("model-loading", "tests/api.rs"),

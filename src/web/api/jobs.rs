@@ -1,5 +1,8 @@
 //! `/api/admin/jobs`: training and evaluation jobs, for signed-in admins.
 
+pub(in crate::web) mod checkpoints;
+pub(in crate::web) mod compare;
+pub(in crate::web) mod evaluations;
 pub(in crate::web) mod events;
 pub(in crate::web) mod figures;
 pub(in crate::web) mod files;
@@ -286,7 +289,9 @@ impl From<ActionError> for Problem {
 impl From<CreateError> for Problem {
     fn from(error: CreateError) -> Problem {
         match error {
-            CreateError::Recipe(_) | CreateError::Invalid(_) => Problem::invalid_option(&error),
+            // A key begins small.
+            CreateError::Recipe(fault) => Problem::invalid_option(format!("the recipe cannot be used: {fault}")),
+            CreateError::Invalid(_) => Problem::invalid_option(&error),
             CreateError::Folder { path, source } => Problem::from(crate::store::StoreError::File { path, source }),
             CreateError::Store(error) => Problem::from(error),
         }

@@ -8,6 +8,7 @@ pub(super) mod images;
 pub(super) mod jobs;
 pub(super) mod keys;
 pub(super) mod models;
+pub(super) mod training;
 
 pub(super) use caption::caption;
 pub(super) use captions::{

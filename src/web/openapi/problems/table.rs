@@ -49,6 +49,15 @@ const ADMIN: &[&str] = &[
     "job_sample_photo",
     "job_recipe",
     "job_log",
+    "job_checkpoints",
+    "download_checkpoint",
+    "activate_checkpoint",
+    "job_evaluation",
+    "create_evaluation",
+    "compare_jobs",
+    "recipes",
+    "folders",
+    "device",
 ];
 const BY_ID: &[&str] = &[
     "stored_caption",
@@ -70,10 +79,19 @@ const BY_ID: &[&str] = &[
     "job_sample_photo",
     "job_recipe",
     "job_log",
+    "job_checkpoints",
+    "download_checkpoint",
+    "activate_checkpoint",
+    "job_evaluation",
+    "compare_jobs",
+    "recipes",
+    "folders",
 ];
+const ACTIVATING: &[&str] = &["activate_models", "activate_checkpoint"];
 const JOB_CHANGES: &[&str] = &["delete_job", "stop_job", "resume_job", "retry_job"];
 /// Those that write photos or runs.
-const WRITING: &[&str] = &["caption", "caption_again", "create_job", "check_job"];
+const WRITING: &[&str] =
+    &["caption", "caption_again", "create_job", "check_job", "create_evaluation", "download_checkpoint"];
 const WITH_BODY: &[&str] = &[
     "caption",
     "caption_again",
@@ -87,6 +105,7 @@ const WITH_BODY: &[&str] = &[
     "check_job",
     "edit_job",
     "stop_job",
+    "create_evaluation",
 ];
 /// Those with a body or a query.
 const WITH_INPUT: &[&str] = &[
@@ -109,6 +128,10 @@ const WITH_INPUT: &[&str] = &[
     "job_events",
     "job_series",
     "job_log",
+    "create_evaluation",
+    "compare_jobs",
+    "recipes",
+    "folders",
 ];
 
 const fn problem(
@@ -178,7 +201,7 @@ pub(super) const PROBLEMS: [Documented; 32] = [
         "activation-in-progress",
         "Another model is being loaded",
         "Another model is being loaded: try again when it is in service.",
-        These(&["activate_models"]),
+        These(ACTIVATING),
     ),
     problem(
         409,
@@ -236,7 +259,7 @@ pub(super) const PROBLEMS: [Documented; 32] = [
         "model-unusable",
         "The model cannot be put into service",
         "There is no model `other`.",
-        These(&["activate_models"]),
+        These(&["activate_models", "activate_checkpoint", "download_checkpoint"]),
     ),
     problem(
         422,

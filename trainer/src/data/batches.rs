@@ -6,7 +6,7 @@ use crate::image::{ImageError, Limits, Normalization, decode, normalize, resize_
 use crate::vocabulary::{Vocabulary, VocabularyError};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// Where a batch's images come from.
 pub enum InputSource {
@@ -21,6 +21,8 @@ pub enum InputSource {
         /// How the backbone wants its pixels.
         normalization: Normalization,
     },
+    /// Nothing, in this shape: stands for what is not there yet when paces are measured.
+    Blank(Vec<i64>),
 }
 
 /// What a batch shows of its images.
@@ -97,10 +99,20 @@ impl Inputs {
 }
 
 impl InputSource {
+    /// Whether there is something to read of an image; it may turn out to be damaged.
+    fn has(&self, images: &[Image], image: usize) -> bool {
+        match self {
+            InputSource::Features(reader) => reader.has(images[image].id),
+            InputSource::Images { paths, .. } => paths[image].is_file(),
+            InputSource::Blank(_) => true,
+        }
+    }
+
     /// One image: `[tokens, channels]` in the kind on disk, or pixels `[3, side, side]`.
     fn read(&self, images: &[Image], image: usize) -> Result<Tensor, InputError> {
         match self {
             InputSource::Features(reader) => Ok(reader.read(images[image].id)?),
+            InputSource::Blank(shape) => Ok(Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?),
             InputSource::Images { paths, size, normalization } => {
                 let name = || images[image].name();
                 let bytes = std::fs::read(&paths[image]).map_err(|error| InputError::File(name(), error))?;
@@ -189,6 +201,13 @@ impl BatchMaker {
         (self.items.len() / self.batch_size) as u64
     }
 
+    /// Leaves out the items of images that there is nothing of, and names these.
+    pub fn leave_out_missing(&mut self) -> Vec<String> {
+        let there: Vec<bool> = (0..self.images.len()).map(|image| self.source.has(&self.images, image)).collect();
+        self.items.retain(|&(image, _)| there[image]);
+        self.images.iter().zip(there).filter(|(_, there)| !there).map(|(image, _)| image.name()).collect()
+    }
+
     /// The batch of an iteration, counted over all epochs.
     ///
     /// # Errors
@@ -257,7 +276,7 @@ pub fn mixed(seed: u64, index: u64) -> u64 {
 ///
 /// # Errors
 /// What libtorch says, e.g. of memory.
-pub fn to_device(inputs: &Inputs, device: tch::Device) -> Result<Inputs, TchError> {
+pub fn to_device(inputs: &Inputs, device: Device) -> Result<Inputs, TchError> {
     let tensor = inputs.tensor.f_to_device(device)?.f_to_kind(Kind::Float)?;
     Ok(Inputs { tensor, pads: inputs.pads.clone() })
 }
@@ -266,7 +285,6 @@ pub fn to_device(inputs: &Inputs, device: tch::Device) -> Result<Inputs, TchErro
 mod tests {
     use super::*;
     use crate::data::{FeatureKind, FeatureWriter};
-    use tch::Device;
 
     fn image(id: i64, captions: &[&str]) -> Image {
         let captions = captions.iter().map(|&caption| caption.to_owned()).collect();
@@ -311,6 +329,15 @@ mod tests {
         assert_eq!(batch.images, [1]);
         assert!(batch.tokens.is_none() && batch.skipped[0].ends_with("no features of image 3"), "{:?}", batch.skipped);
         assert!(maker.collect(&[(2, None)]).is_err());
+    }
+
+    #[test]
+    fn images_without_features_are_left_out_of_the_epochs() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut maker = maker(&folder);
+        assert_eq!(maker.leave_out_missing(), ["3.png"]);
+        assert_eq!(maker.items.len(), 6);
+        assert!(maker.items.iter().all(|&(image, _)| image != 2));
     }
 
     #[test]

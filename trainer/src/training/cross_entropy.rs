@@ -47,11 +47,24 @@ pub fn cross_entropy(
     labels: &LabelSmoothing,
     train: bool,
 ) -> Tensor {
+    let encoded = network.encode(inputs, train);
+    loss_of_captions(network, &encoded, inputs, tokens, pads, labels, train)
+}
+
+/// As [`cross_entropy`], of images that are encoded already: `encoded` `[images, tokens, d_model]`.
+pub(super) fn loss_of_captions(
+    network: &Network,
+    encoded: &Tensor,
+    inputs: &Inputs,
+    tokens: &Tensor,
+    pads: &[i64],
+    labels: &LabelSmoothing,
+    train: bool,
+) -> Tensor {
     let positions = tokens.size()[1] - 1;
     let (words, next_words) = (tokens.narrow(1, 0, positions), tokens.narrow(1, 1, positions));
-    let encoded = network.encode(inputs, train);
     let masks = masks(pads, positions, &inputs.pads, encoded.size()[1], encoded.device());
-    labels.loss(&network.decoder().forward_t(&words, &encoded, &masks, train), &next_words)
+    labels.loss(&network.decoder().forward_t(&words, encoded, &masks, train), &next_words)
 }
 
 #[cfg(test)]

@@ -158,6 +158,9 @@ pub struct TrainingPhase {
     /// Beams of an evaluation.
     #[serde(default = "three")]
     pub beam_size: usize,
+    /// Images captioned together in an evaluation; 16 by default. Beams take memory, too.
+    #[serde(default)]
+    pub evaluation_batch_size: Option<usize>,
 }
 
 /// [`Dropouts`] of which any may be left out.
@@ -287,10 +290,16 @@ impl Recipe {
     }
 
     /// The hash of the recipe with this phase alone: what a phase that was begun must go on with, while
-    /// later phases may still be changed.
+    /// later phases may still be changed, and so may what no weight depends on.
     pub fn phase_hash(&self, name: &str) -> String {
         let mut alone = self.clone();
         alone.phases.retain(|phase| phase.name() == name);
+        for phase in &mut alone.phases {
+            if let Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) = phase {
+                phase.evaluation_batch_size = None;
+                (phase.keep_checkpoints, phase.save_every_minutes) = (two(), fifteen());
+            }
+        }
         alone.hash()
     }
 }
@@ -315,6 +324,11 @@ impl TrainingPhase {
             anneal: self.anneal,
             anneal_every_epochs: self.anneal_every_epochs,
         }
+    }
+
+    /// Images captioned together in an evaluation.
+    pub fn evaluation_batch_size(&self) -> usize {
+        self.evaluation_batch_size.unwrap_or(16)
     }
 
     /// Time between two checkpoints.
@@ -369,11 +383,14 @@ mod tests {
         let later = paper(&["scst.epochs=2"]).expect("is one");
         assert_eq!(later.phase_hash("xe"), plain.phase_hash("xe"));
         assert_ne!(later.phase_hash("scst"), plain.phase_hash("scst"));
+        let gentler = paper(&["xe.evaluation_batch_size=4", "xe.keep_checkpoints=1", "xe.save_every_minutes=1"]);
+        assert_eq!(gentler.expect("is one").phase_hash("xe"), plain.phase_hash("xe"));
     }
 
     #[test]
     fn what_is_wrong_is_named_with_what_is_allowed() {
         assert!(reason(&["xe.batchsize=32"]).contains("unknown field `batchsize`, expected one of"));
+        assert!(reason(&["xe.evaluation_batch_size=0"]).starts_with("xe.evaluation_batch_size must be at least 1"));
         assert!(reason(&["xe.batch_size=0"]).starts_with("xe.batch_size must be at least 1"));
         assert!(reason(&["xe.dropouts.other=1.5"]).starts_with("xe.dropouts.other must lie in 0 to 1"));
         assert!(reason(&["scst.samples=1"]).starts_with("scst.samples must be at least 2"));

@@ -49,7 +49,7 @@ pub struct Account {
 /// When they can't be read.
 pub fn weights_of(recipe: &Recipe, run: &Path, origin: &str, part: Part) -> Result<NamedTensors, TrainError> {
     if origin != PRETRAINED {
-        let weights = Checkpoints::open(&run.join(origin), 1)?.best_model()?;
+        let weights = Checkpoints::at(&run.join(origin), 1).best_model()?;
         return weights.ok_or_else(|| TrainError::NotTrained(origin.to_owned()));
     }
     let path = match part {

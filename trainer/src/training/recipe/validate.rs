@@ -52,6 +52,7 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
         ("anneal_every_epochs", phase.anneal_every_epochs as f64),
         ("keep_checkpoints", phase.keep_checkpoints as f64),
         ("beam_size", phase.beam_size as f64),
+        ("evaluation_batch_size", phase.evaluation_batch_size() as f64),
     ] {
         at_least(&key(name), value, 1.)?;
     }

@@ -2,11 +2,10 @@
 
 use super::create::slug;
 use crate::store::{StoredJob, Work};
-use shim::{CheckpointInfo, checkpoints, package_checkpoint};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use trainer::training::TrainError;
+use trainer::training::{CheckpointInfo, TrainError, checkpoints, package_checkpoint};
 
 /// A checkpoint that somebody names.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
@@ -85,25 +84,4 @@ pub fn archive(job: &StoredJob, phase: &str, name: &str) -> Result<File, Checkpo
     let mut file = tar.into_inner()?;
     io::Seek::rewind(&mut file)?;
     Ok(file)
-}
-
-/// SHIM until the trainer has it.
-#[allow(missing_docs, clippy::unnecessary_wraps)]
-pub mod shim {
-    use std::path::Path;
-    use trainer::training::TrainError;
-    pub struct CheckpointInfo {
-        pub name: String,
-        pub iteration: u64,
-        pub best: bool,
-        pub cider: Option<f64>,
-        pub bytes: u64,
-        pub saved_at: f64,
-    }
-    pub fn checkpoints(_: &Path, _: &str) -> Result<Vec<CheckpointInfo>, TrainError> {
-        Ok(Vec::new())
-    }
-    pub fn package_checkpoint(_: &Path, phase: &str, _: &str, _: &Path) -> Result<(), TrainError> {
-        Err(TrainError::NotTrained(phase.into()))
-    }
 }

@@ -149,11 +149,8 @@ fn command(job: &StoredJob, program: &Program) -> Command {
     let mut command = Command::new(&program.path);
     match &job.work {
         Work::Train { phases } => {
-            command.args(["train", "--run", &job.folder, "--device", &job.device, "--events", "json"]);
-            // All of them are what it does where none is named.
-            if phases.len() < job.status.phases.len() {
-                command.args(phases.iter().flat_map(|phase| ["--phase", phase]));
-            }
+            command.args(["train", "--run", &job.folder, "--device", &job.device, "--events", "none"]);
+            command.args(phases.iter().flat_map(|phase| ["--phase", phase]));
         }
         Work::Evaluate { models, dataset, images, split, beam_sizes, limit, names: _ } => {
             let beams: Vec<String> = beam_sizes.iter().map(usize::to_string).collect();

@@ -21,6 +21,11 @@ const LOOK_SCRIPT: &str = r"
     element.scrollIntoView({ block: 'center' });
     requestAnimationFrame(() => requestAnimationFrame(done));";
 
+/// Two frames, and time for what is drawn in the background.
+const SETTLE_SCRIPT: &str = r"
+    const [done] = arguments;
+    requestIdleCallback(() => requestAnimationFrame(() => requestAnimationFrame(done)), { timeout: 2000 });";
+
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// Drops a file as the desktop would: the page sees a drag over it and a drop with the file.
@@ -54,6 +59,8 @@ pub enum State {
 /// A page, open in the browser.
 pub struct Page {
     client: Client,
+    /// How long anything may take.
+    limit: Duration,
 }
 
 impl Page {
@@ -61,7 +68,18 @@ impl Page {
     pub async fn open(browser: &Browser, url: &str) -> Result<Self> {
         let client = browser.client.clone();
         client.goto(url).await?;
-        Ok(Self { client })
+        Ok(Self { client, limit: ANSWER_LIMIT })
+    }
+
+    /// For what takes longer than a caption.
+    pub fn with_patience(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Waits until what changed last is painted.
+    pub async fn settle(&self) -> Result<()> {
+        self.client.execute_async(SETTLE_SCRIPT, vec![]).await?;
+        Ok(())
     }
 
     /// Drops a file on the page.
@@ -89,7 +107,7 @@ impl Page {
                 }
             }
         };
-        tokio::time::timeout(ANSWER_LIMIT, holds).await.with_context(|| format!("waited for {condition}"))?
+        tokio::time::timeout(self.limit, holds).await.with_context(|| format!("waited for {condition}"))?
     }
 
     /// Waits until the element that the selector matches reads exactly so.
@@ -147,7 +165,7 @@ impl Page {
 
     /// The first element that the selector matches, as soon as there is one.
     pub async fn wait_for(&self, selector: &str) -> Result<Card> {
-        let element = self.client.wait().at_most(ANSWER_LIMIT).for_element(Locator::Css(selector)).await;
+        let element = self.client.wait().at_most(self.limit).for_element(Locator::Css(selector)).await;
         Ok(Card(element.with_context(|| format!("waited for {selector}"))?))
     }
 

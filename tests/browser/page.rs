@@ -21,10 +21,14 @@ const LOOK_SCRIPT: &str = r"
     element.scrollIntoView({ block: 'center' });
     requestAnimationFrame(() => requestAnimationFrame(done));";
 
-/// Two frames, and time for what is drawn in the background.
+/// Until styles are applied, what changes slowly has changed, and all is painted.
 const SETTLE_SCRIPT: &str = r"
     const [done] = arguments;
-    requestIdleCallback(() => requestAnimationFrame(() => requestAnimationFrame(done)), { timeout: 2000 });";
+    const painted = () => requestAnimationFrame(() => requestAnimationFrame(done));
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+        const transitions = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
+        Promise.allSettled(transitions.map((transition) => transition.finished)).then(painted);
+    }));";
 
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
@@ -131,9 +135,10 @@ impl Page {
         Ok(self.client.find_all(Locator::Css(selector)).await?.len())
     }
 
-    /// Clicks the first element that the selector matches, as soon as there is one.
+    /// Clicks the first element that the selector matches, as soon as there is one, where nothing lies over it.
     pub async fn click(&self, selector: &str) -> Result<()> {
         let element = self.wait_for(selector).await?.0;
+        self.client.execute_async(LOOK_SCRIPT, vec![serde_json::to_value(&element)?]).await?;
         element.click().await.with_context(|| format!("clicked {selector}"))
     }
 

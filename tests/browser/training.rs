@@ -11,7 +11,7 @@ use crate::page::State;
 use crate::server::Server;
 use anyhow::{Context, Result, ensure};
 use dashboard::{Dashboard, PASSWORD};
-use made_dataset::{MadeDataset, pictures};
+use made_dataset::{COLOURS, MadeDataset, SHAPES, pictures};
 use std::io::Cursor;
 
 /// What differs from the paper's recipe: a model of some thousand weights, and batches of six pictures.
@@ -130,6 +130,8 @@ async fn start_a_run(admin: &Dashboard<'_>, made: &MadeDataset) -> Result<String
     )
     .await?;
     admin.fill(&[("scst.samples", "5")]).await?;
+    let refusals = admin.browser.complaints().await?;
+    ensure!(refusals.len() == 1 && refusals[0].contains("422"), "{refusals:#?}");
 
     page.click("#check").await?;
     page.wait_until("document.querySelector('#report:not([hidden]) .data-table')").await?;
@@ -210,8 +212,11 @@ async fn deploy(admin: &Dashboard<'_>, server: &Server) -> Result<()> {
     picture.write_to(&mut png, image::ImageFormat::Png)?;
     page.drop_file(&made.file, "image/png", png.get_ref()).await?;
     let card = page.wait_for_card(&made.file, State::Done).await?;
-    let caption = card.text_of(".caption").await?;
-    ensure!(caption.starts_with("A ") || caption.split_whitespace().count() > 1, "it says {caption:?}");
+    let caption = card.text_of(".result-caption").await?.to_lowercase();
+    let words = COLOURS.map(|(colour, _)| colour).into_iter().chain(SHAPES).chain(["a"]);
+    let known: Vec<&str> = words.collect();
+    let taught = caption.trim_end_matches('.').split(' ').all(|word| known.contains(&word));
+    ensure!(taught, "{caption:?} has other words than the dataset");
 
     admin.open(&run).await?;
     page.click("#take-back").await?;

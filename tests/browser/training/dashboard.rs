@@ -41,7 +41,7 @@ const FILL: &str = r#"
 /// A signed-in admin.
 pub struct Dashboard<'a> {
     pub page: Page,
-    browser: &'a Browser,
+    pub browser: &'a Browser,
     url: String,
 }
 
@@ -98,6 +98,7 @@ impl<'a> Dashboard<'a> {
     pub async fn look_at(&self, name: &str) -> Result<()> {
         for (look_name, look) in LOOKS {
             self.browser.set_look(look).await?;
+            self.page.settle().await?;
             accessibility::check(self.browser, &self.page, name, look).await?;
             let Some(folder) = std::env::var_os(PICTURES).map(PathBuf::from) else { continue };
             std::fs::create_dir_all(&folder)?;

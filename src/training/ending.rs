@@ -9,8 +9,13 @@ const STOPPED: i32 = 3;
 const KILL: i32 = 9;
 
 /// The state that a job's end leads to, and the reason. `job` is as it was when its process ended, with everything
-/// it told; `last_words` is the end of its log.
-pub(super) fn judge(exit: Exit, job: &StoredJob, last_words: Option<&str>) -> (JobState, Option<EndReason>) {
+/// it told; `last_words` is the end of its log, and `free_bytes` what its disk has left.
+pub(super) fn judge(
+    exit: Exit,
+    job: &StoredJob,
+    last_words: Option<&str>,
+    free_bytes: u64,
+) -> (JobState, Option<EndReason>) {
     let status = &job.status;
     let told_to = job.stop_asked || job.kill_asked;
     let done = status.completed() && !status.phases.is_empty();
@@ -30,6 +35,8 @@ pub(super) fn judge(exit: Exit, job: &StoredJob, last_words: Option<&str>) -> (J
             (JobState::Interrupted, reason("killed", &text))
         }
         Exit::Unseen => (JobState::Interrupted, reason("server", UNSEEN)),
+        // On a full disk it could not even say so.
+        Exit::Code(_) if free_bytes < NO_ROOM => (JobState::Failed, reason("disk_full", DISK_FULL)),
         Exit::Code(code) => {
             let ended = || format!("Its process ended with code {code}: the log may say why.");
             (JobState::Failed, reason("other", &last_words.map_or_else(ended, str::to_owned)))
@@ -46,7 +53,7 @@ fn failure(status: &JobStatus) -> Option<EndReason> {
             "Out of memory: lower {phase}.batch_size (and raise {phase}.accumulate by the same factor), or \
              {phase}.evaluation_batch_size if it happened in an evaluation, in a clone of this run."
         ),
-        "disk_full" => "The disk is full: make room, then try again from the last checkpoint.".to_owned(),
+        "disk_full" => DISK_FULL.to_owned(),
         "diverged" => format!(
             "The loss is no number any more: clone this run with a lower {phase}.learning_rate or with \
              {phase}.clip_gradients."
@@ -70,6 +77,9 @@ pub(super) fn not_started(error: &std::io::Error) -> EndReason {
     EndReason { kind: "start".to_owned(), text: format!("Its process could not be started: {error}.") }
 }
 
+/// Less than this on a disk is nothing.
+const NO_ROOM: u64 = 1_000_000;
+const DISK_FULL: &str = "The disk is full: make room, then try again from the last checkpoint.";
 const GOES_ON: &str = "It goes on from its last checkpoint when it is resumed.";
 const KILLED: &str = "Its process was killed. The system does that when memory runs out: see the system's log. \
      It goes on from its last checkpoint when it is resumed.";
@@ -112,8 +122,10 @@ mod tests {
         }
     }
 
+    const PLENTY: u64 = 1 << 40;
+
     fn state(exit: Exit, phase: PhaseState, stop_asked: bool) -> JobState {
-        judge(exit, &job(phase, stop_asked), None).0
+        judge(exit, &job(phase, stop_asked), None, PLENTY).0
     }
 
     #[test]
@@ -135,11 +147,13 @@ mod tests {
 
     #[test]
     fn reasons_say_what_to_do() {
-        let text = |exit, phase, words| judge(exit, &job(phase, false), words).1.expect("a reason").text;
+        let text = |exit, phase, words| judge(exit, &job(phase, false), words, PLENTY).1.expect("a reason").text;
         let memory = text(Exit::Code(1), PhaseState::Failed, None);
         assert!(memory.contains("xe.batch_size") && memory.contains("xe.evaluation_batch_size"), "{memory}");
         assert!(memory.ends_with("(CUDA out of memory)"), "{memory}");
         assert_eq!(text(Exit::Code(1), PhaseState::Waiting, Some("no such file")), "no such file");
+        let full = judge(Exit::Code(101), &job(PhaseState::Running, false), Some("an old line"), 4096).1;
+        assert_eq!(full.map(|reason| reason.kind).as_deref(), Some("disk_full"));
         assert!(text(Exit::Signal(9), PhaseState::Running, None).contains("resumed"));
     }
 }

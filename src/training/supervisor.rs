@@ -1,6 +1,6 @@
 //! Who is next, and what becomes of those at work: one task for the queue, one for each process.
 
-use super::device::Reading;
+use super::device::{Reading, disk_bytes};
 use super::process::{AtWork, Exit};
 use super::view::Job;
 use super::{Inner, ending, logs, recorder, webhook};
@@ -188,7 +188,8 @@ async fn end(inner: &Arc<Inner>, id: &str, exit: Exit) -> Result<(), StoreError>
     // Anew: an admin may have asked it to stop since.
     let Some(mut job) = inner.store.job(id).await? else { return Ok(()) };
     let words = logs::last_words(Path::new(&job.folder)).await;
-    let (state, reason) = ending::judge(exit, &job, words.as_deref());
+    let (free, _) = disk_bytes(Path::new(&job.folder));
+    let (state, reason) = ending::judge(exit, &job, words.as_deref(), free);
     job.status.process_ended();
     job.status.progress = None;
     let why = reason.as_ref().map(|reason: &EndReason| reason.text.clone()).unwrap_or_default();

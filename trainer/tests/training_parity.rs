@@ -68,6 +68,33 @@ fn loss_and_the_gradient_of_every_parameter() {
 }
 
 #[test]
+fn captions_that_share_an_image_have_the_loss_and_gradients_of_pairs() {
+    let batch = batch(&reference_json("tiny_model/expected.json"));
+    let rows = |rows: &[i64]| batch.tokens.index_select(0, &Tensor::from_slice(rows));
+    let images = |images: &[i64]| Inputs::unpadded(batch.inputs.tensor.index_select(0, &Tensor::from_slice(images)));
+    let (pads, length) = (|rows: &[usize]| rows.iter().map(|&row| batch.pads[row]).collect(), batch.tokens.size()[1]);
+    let pairs = Batch { inputs: images(&[0, 0, 1]), tokens: rows(&[0, 1, 1]), pads: pads(&[0, 1, 1]), ..batch };
+    // The second image has one caption, and a row of padding in place of another.
+    let padding = Tensor::full([1, length], batch.labels.pad, (Kind::Int64, tch::Device::Cpu));
+    let tokens = Tensor::cat(&[&pairs.tokens, &padding], 0);
+    let grouped = Batch { inputs: images(&[0, 1]), tokens, pads: [&pairs.pads[..], &[length]].concat(), ..pairs };
+
+    let [of_pairs, of_groups] = [&pairs, &grouped].map(|batch| {
+        let (store, network) = to_train(Dropouts::default());
+        let loss = loss(&network, batch, true);
+        loss.backward();
+        (loss.double_value(&[]), store.variables())
+    });
+    assert_near("loss", of_groups.0, of_pairs.0);
+    for (name, variable) in of_pairs.1 {
+        let (theirs, ours) = (variable.grad(), of_groups.1[&name].grad());
+        let difference = (&ours - &theirs).norm().double_value(&[]);
+        let norm = theirs.norm().double_value(&[]);
+        assert!(difference <= RELATIVE_TOLERANCE * norm.max(SMALLEST), "{name}: {difference} of {norm}");
+    }
+}
+
+#[test]
 fn twenty_four_steps_of_radam() {
     let expected = reference_json("tiny_model/expected.json");
     let batch = batch(&expected);

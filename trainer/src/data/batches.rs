@@ -1,9 +1,9 @@
 //! Batches: the order of an epoch, which follows from the seed alone, and what a batch holds.
 
+use super::Image;
+use super::captions::{CaptionSet, Tokens};
 use super::features::{FeatureError, FeatureReader};
-use super::{Image, caption_text};
 use crate::image::{ImageError, Limits, Normalization, decode, normalize, resize_square};
-use crate::vocabulary::{Vocabulary, VocabularyError};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tch::{Device, Kind, TchError, Tensor};
@@ -34,15 +34,6 @@ pub struct Inputs {
     pub pads: Vec<i64>,
 }
 
-/// Captions as tokens, filled up to the longest.
-#[derive(Debug)]
-pub struct Tokens {
-    /// SOS, words, EOS, padding: `[captions, length]`.
-    pub tensor: Tensor,
-    /// Padding at the end of each row.
-    pub pads: Vec<i64>,
-}
-
 /// One batch.
 #[derive(Debug)]
 pub struct Batch {
@@ -50,7 +41,7 @@ pub struct Batch {
     pub images: Vec<usize>,
     /// What is seen.
     pub inputs: Inputs,
-    /// One caption of each image, where captions are what is learned.
+    /// Captions, as many rows of each image, side by side, where captions are what is learned.
     pub tokens: Option<Tokens>,
     /// Images left out, and why.
     pub skipped: Vec<String>,
@@ -78,6 +69,18 @@ enum InputError {
     Image(String, ImageError),
     #[error(transparent)]
     Tensor(#[from] TchError),
+}
+
+impl Batch {
+    /// Captions learned, or else images.
+    pub fn len(&self) -> usize {
+        self.tokens.as_ref().map_or(self.images.len(), |tokens| tokens.captions)
+    }
+
+    /// Whether there is nothing in it, which no batch is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl Inputs {
@@ -126,55 +129,7 @@ impl InputSource {
     }
 }
 
-/// The captions of a list of images as tokens.
-pub struct CaptionSet {
-    /// By image and caption.
-    captions: Vec<Vec<Vec<i64>>>,
-    pad: i64,
-}
-
-impl CaptionSet {
-    /// Words to tokens, unknown ones to `UNK`; captions are cut so that they have `max_length` tokens.
-    ///
-    /// # Errors
-    /// When the vocabulary lacks `PAD` or `UNK`.
-    pub fn new(images: &[Image], vocabulary: &Vocabulary, max_length: usize) -> Result<Self, VocabularyError> {
-        let id = |word: &str| vocabulary.id(word).ok_or_else(|| VocabularyError::MissingWord(word.to_owned()));
-        let (pad, unknown) = (id("PAD")?, id("UNK")?);
-        let tokens = |caption: &String| {
-            let words = caption_text::words(caption);
-            let words = words.iter().take(max_length.saturating_sub(2));
-            let words = words.map(|word| vocabulary.id(word).unwrap_or(unknown));
-            std::iter::once(vocabulary.sos()).chain(words).chain([vocabulary.eos()]).collect()
-        };
-        let captions = images.iter().map(|image| image.captions.iter().map(tokens).collect()).collect();
-        Ok(CaptionSet { captions, pad })
-    }
-
-    /// The token of padding.
-    pub fn pad(&self) -> i64 {
-        self.pad
-    }
-
-    /// Every caption, as its image and its place among the image's.
-    pub fn items(&self) -> Vec<Item> {
-        let of = |(image, captions): (usize, &Vec<_>)| (0..captions.len()).map(move |caption| (image, Some(caption)));
-        self.captions.iter().enumerate().flat_map(of).collect()
-    }
-
-    fn batch(&self, items: &[Item]) -> Result<Option<Tokens>, TchError> {
-        let row = |&(image, caption): &Item| caption.map(|caption| &self.captions[image][caption]);
-        let rows: Option<Vec<&Vec<i64>>> = items.iter().map(row).collect();
-        let Some(rows) = rows else { return Ok(None) };
-        let longest = rows.iter().map(|row| row.len()).max().unwrap_or(0);
-        let pads = rows.iter().map(|row| (longest - row.len()) as i64).collect();
-        let filled = rows.iter().flat_map(|row| row.iter().copied().chain(std::iter::repeat(self.pad)).take(longest));
-        let tensor = Tensor::f_from_slice(&filled.collect::<Vec<_>>())?.f_view([rows.len() as i64, longest as i64])?;
-        Ok(Some(Tokens { tensor, pads }))
-    }
-}
-
-/// What a batch is made of: an image, and where captions are learned, which of its captions.
+/// What a batch is made of: an image, and where captions are learned, which group of its captions.
 pub type Item = (usize, Option<usize>);
 
 /// Makes the batch of any iteration; used by several threads at a time.
@@ -189,6 +144,8 @@ pub struct BatchMaker {
     pub items: Vec<Item>,
     /// Items of a batch.
     pub batch_size: usize,
+    /// Whether an epoch ends with a smaller batch of what is left over, or leaves it out.
+    pub keep_rest: bool,
     /// Shuffles the epochs.
     pub seed: u64,
     /// The order of the epoch made last.
@@ -196,9 +153,10 @@ pub struct BatchMaker {
 }
 
 impl BatchMaker {
-    /// Whole batches of an epoch; what is left over is another each time.
+    /// Batches of an epoch. What is left out of one, if it is, is another each time.
     pub fn batches_per_epoch(&self) -> u64 {
-        (self.items.len() / self.batch_size) as u64
+        let (items, size) = (self.items.len(), self.batch_size);
+        (if self.keep_rest { items.div_ceil(size) } else { items / size }) as u64
     }
 
     /// Leaves out the items of images that there is nothing of, and names these.
@@ -214,10 +172,12 @@ impl BatchMaker {
     /// When none of its images can be read; single ones are left out.
     pub fn make(&self, iteration: u64) -> Result<Batch, BatchError> {
         let per_epoch = self.batches_per_epoch().max(1);
-        let order = self.order(iteration / per_epoch);
+        let epoch = iteration / per_epoch;
+        let order = self.order(epoch);
         let start = (iteration % per_epoch) as usize * self.batch_size;
-        let items: Vec<Item> = order[start..start + self.batch_size].iter().map(|&place| self.items[place]).collect();
-        self.collect(&items)
+        let end = (start + self.batch_size).min(order.len());
+        let items: Vec<Item> = order[start..end].iter().map(|&place| self.items[place]).collect();
+        self.collect_of(epoch, &items)
     }
 
     /// A batch of these items.
@@ -225,14 +185,18 @@ impl BatchMaker {
     /// # Errors
     /// As [`BatchMaker::make`].
     pub fn collect(&self, items: &[Item]) -> Result<Batch, BatchError> {
+        self.collect_of(0, items)
+    }
+
+    fn collect_of(&self, epoch: u64, items: &[Item]) -> Result<Batch, BatchError> {
         let mut read = Vec::with_capacity(items.len());
         let mut kept = Vec::with_capacity(items.len());
         let mut skipped = Vec::new();
-        for &(image, caption) in items {
+        for &(image, group) in items {
             match self.source.read(&self.images, image) {
                 Ok(tensor) => {
                     read.push(tensor);
-                    kept.push((image, caption));
+                    kept.push((image, group));
                 }
                 Err(error) => skipped.push(error.to_string()),
             }
@@ -241,7 +205,8 @@ impl BatchMaker {
             return Err(BatchError::NoImages(skipped.into_iter().next().unwrap_or_default()));
         }
         let images = kept.iter().map(|&(image, _)| image).collect();
-        Ok(Batch { images, inputs: Inputs::of(&read)?, tokens: self.captions.batch(&kept)?, skipped })
+        let tokens = self.captions.batch(&kept, mixed(self.seed, epoch))?;
+        Ok(Batch { images, inputs: Inputs::of(&read)?, tokens, skipped })
     }
 
     fn order(&self, epoch: u64) -> Arc<Vec<usize>> {
@@ -285,6 +250,8 @@ pub fn to_device(inputs: &Inputs, device: Device) -> Result<Inputs, TchError> {
 mod tests {
     use super::*;
     use crate::data::{FeatureKind, FeatureWriter};
+    use crate::vocabulary::Vocabulary;
+    use std::collections::BTreeMap;
 
     fn image(id: i64, captions: &[&str]) -> Image {
         let captions = captions.iter().map(|&caption| caption.to_owned()).collect();
@@ -293,6 +260,10 @@ mod tests {
 
     /// Four images with features of `id` tokens, two captions each; image 3 has no features.
     fn maker(folder: &tempfile::TempDir) -> BatchMaker {
+        grouped(folder, 1)
+    }
+
+    fn grouped(folder: &tempfile::TempDir, captions_per_image: usize) -> BatchMaker {
         let path = folder.path().join("features.hdf5");
         let mut writer = FeatureWriter::open(&path, FeatureKind::Float32).expect("made");
         for id in [1, 2, 4] {
@@ -302,10 +273,12 @@ mod tests {
         let images: Vec<Image> = (1..=4).map(|id| image(id, &["a dog", "a dog runs far"])).collect();
         let words = ["PAD", "SOS", "EOS", "UNK", "a", "dog", "runs"].map(String::from).to_vec();
         let vocabulary = Vocabulary::from_words(words).expect("is one");
-        let captions = CaptionSet::new(&images, &vocabulary, 5).expect("has PAD and UNK");
+        let captions = CaptionSet::new(&images, &vocabulary, 5, captions_per_image);
+        let captions = captions.expect("has PAD and UNK");
         let items = captions.items();
         let source = InputSource::Features(FeatureReader::open(&path).expect("opens"));
-        BatchMaker { images, captions, source, items, batch_size: 3, seed: 1, order: Mutex::default() }
+        let keep_rest = captions_per_image > 1;
+        BatchMaker { images, captions, source, items, batch_size: 3, keep_rest, seed: 1, order: Mutex::default() }
     }
 
     #[test]
@@ -356,5 +329,21 @@ mod tests {
         let again = maker.make(5).expect("made").images;
         let _ = maker.make(0);
         assert_eq!(maker.make(5).expect("made").images, again);
+    }
+    #[test]
+    fn an_epoch_of_grouped_captions_reads_each_image_once() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let maker = grouped(&folder, 2);
+        assert_eq!(maker.batches_per_epoch(), 2); // of four images: three, then one
+        let batches: Vec<Batch> = (2..4).filter_map(|iteration| maker.make(iteration).ok()).collect();
+        let mut images: BTreeMap<usize, usize> = BTreeMap::new();
+        for batch in &batches {
+            let tokens = batch.tokens.as_ref().expect("captions were asked for");
+            assert_eq!(tokens.tensor.size()[0], 2 * batch.images.len() as i64);
+            assert_eq!(batch.len(), tokens.captions);
+            batch.images.iter().for_each(|&image| *images.entry(image).or_default() += 1);
+        }
+        // Image 3 has no features: left out, wherever it was.
+        assert_eq!(images, BTreeMap::from([(0, 1), (1, 1), (3, 1)]));
     }
 }

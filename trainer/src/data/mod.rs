@@ -2,12 +2,14 @@
 
 pub mod batches;
 pub mod caption_text;
+pub mod captions;
 pub mod features;
 pub mod karpathy;
 pub mod prefetch;
 pub mod vocabulary_builder;
 
-pub use batches::{Batch, BatchError, BatchMaker, CaptionSet, InputSource, Inputs};
+pub use batches::{Batch, BatchError, BatchMaker, InputSource, Inputs};
+pub use captions::{CaptionSet, Tokens};
 pub use features::{FeatureError, FeatureKind, FeatureReader, FeatureWriter};
 pub use karpathy::{Dataset, DatasetError, Image, Split};
 pub use prefetch::Prefetch;

@@ -37,8 +37,8 @@ fn times_log(p: f64) -> f64 {
     if p > 0. { p * p.ln() } else { 0. }
 }
 
-/// The loss of a batch of captions, one of each image: `tokens` `[images, length]`, SOS to EOS, the
-/// last `pads` of each row padding.
+/// The loss of a batch of captions, as many of each image, side by side: `tokens` `[captions, length]`, SOS
+/// to EOS, the last `pads` of each row padding. Each image is encoded once.
 pub fn cross_entropy(
     network: &Network,
     inputs: &Inputs,

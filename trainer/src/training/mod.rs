@@ -28,7 +28,7 @@ pub use cross_entropy::{LabelSmoothing, cross_entropy};
 pub use events::{Ending, Event, Events, FailureKind};
 pub use folder::RunFolder;
 pub use network::Network;
-pub use packaging::{CheckpointInfo, checkpoints, package_checkpoint};
+pub use packaging::{CheckpointInfo, checkpoint_weights, checkpoints, package_checkpoint};
 pub use radam::RAdam;
 pub use recipe::{Phase, Recipe, RecipeError, TrainingPhase};
 pub use run::{Outcome, Run, TrainError};

@@ -50,8 +50,9 @@ impl Network {
     }
 }
 
-/// Masks for captions of which the last `caption_pads` of `positions` words are padding, over
-/// features of which the last `feature_pads` of `tokens` are (empty: none).
+/// Masks for captions, as many of each image, side by side, of which the last `caption_pads` of `positions`
+/// words are padding, over features of which the last `feature_pads` (one count an image; empty: none) of
+/// `tokens` are.
 pub(super) fn masks(
     caption_pads: &[i64],
     positions: i64,
@@ -59,7 +60,26 @@ pub(super) fn masks(
     tokens: i64,
     device: Device,
 ) -> DecoderMasks {
-    let none = vec![0; caption_pads.len()];
-    let feature_pads = if feature_pads.is_empty() { &none } else { feature_pads };
-    DecoderMasks::padded(caption_pads, positions, feature_pads, tokens, device)
+    let captions = caption_pads.len();
+    let each = captions / feature_pads.len().max(1);
+    let feature_pads: Vec<i64> = match feature_pads {
+        [] => vec![0; captions],
+        _ => feature_pads.iter().flat_map(|&pads| std::iter::repeat_n(pads, each)).collect(),
+    };
+    DecoderMasks::padded(caption_pads, positions, &feature_pads, tokens, device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masks;
+    use tch::{Device, Tensor};
+
+    #[test]
+    fn captions_of_one_image_share_its_padding() {
+        // Two captions each of two images with three tokens, the second one's last padded.
+        let masks = masks(&[0, 0, 0, 1], 1, &[0, 1], 3, Device::Cpu);
+        let bias = masks.cross_bias.expect("features are padded").flatten(0, 2);
+        let rows = [[0f32, 0., 0.], [0., 0., 0.], [0., 0., -1e4], [0., 0., 0.]];
+        assert_eq!(bias, Tensor::from_slice2(&rows));
+    }
 }

@@ -72,6 +72,23 @@ pub fn package_checkpoint(run: &Path, phase: &str, checkpoint: &str, output: &Pa
     Source { recipe: &recipe, run, config: &config, vocabulary: &vocabulary }.package(phase, checkpoint, output)
 }
 
+/// All weights of a checkpoint (`best`, `newest` or its name), its own and those of the backbone whose features it
+/// was trained on, and the sizes of their model.
+///
+/// # Errors
+/// As [`package_checkpoint`].
+pub fn checkpoint_weights(
+    run: &Path,
+    phase: &str,
+    checkpoint: &str,
+) -> Result<(ModelConfig, NamedTensors), TrainError> {
+    let recipe = Recipe::read(&run.join("recipe.toml"), &[])?;
+    let (config, vocabulary) = description(&recipe, &run.join(phase))?;
+    let source = Source { recipe: &recipe, run, config: &config, vocabulary: &vocabulary };
+    let (_, tensors) = source.weights(phase, checkpoint)?;
+    Ok((config, tensors))
+}
+
 /// What a phase was trained with: as it was written down when it began, else as the data gives it today.
 fn description(recipe: &Recipe, folder: &Path) -> Result<(ModelConfig, Vocabulary), TrainError> {
     let config = folder.join(CONFIG);
@@ -118,11 +135,7 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// See [`package_checkpoint`].
     pub fn package(&self, phase: &str, checkpoint: &str, output: &Path) -> Result<(), TrainError> {
-        let saved = self.find(phase, checkpoint)?;
-        let mut tensors = saved.model()?;
-        if let Some(backbone) = self.backbone_of_features(phase) {
-            tensors.extend(self.backbone(backbone)?);
-        }
+        let (saved, tensors) = self.weights(phase, checkpoint)?;
         let model_card = self.model_card(phase, &saved);
         let contents = Contents {
             tensors: &tensors,
@@ -132,6 +145,16 @@ impl Source<'_> {
             kind: Kind::Float,
         };
         Ok(package::write(output, &contents)?)
+    }
+
+    /// A checkpoint and all weights that make a model of it.
+    fn weights(&self, phase: &str, checkpoint: &str) -> Result<(Saved, NamedTensors), TrainError> {
+        let saved = self.find(phase, checkpoint)?;
+        let mut tensors = saved.model()?;
+        if let Some(backbone) = self.backbone_of_features(phase) {
+            tensors.extend(self.backbone(backbone)?);
+        }
+        Ok((saved, tensors))
     }
 
     fn find(&self, phase: &str, checkpoint: &str) -> Result<Saved, TrainError> {

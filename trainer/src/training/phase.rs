@@ -184,7 +184,7 @@ impl<'a> PhaseRun<'a> {
         tch::manual_seed(seed as i64);
         let outcome = step.run(&self.network, batch, self.run.device)?;
         (&outcome.loss / self.phase.accumulate as f64).backward();
-        meter.add(batch.images.len(), &outcome);
+        meter.add(batch.len(), &outcome);
         Ok(())
     }
 

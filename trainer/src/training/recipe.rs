@@ -109,8 +109,13 @@ pub struct TrainingPhase {
     pub body: Option<String>,
     /// Times that every image (self-critical) or caption (cross-entropy) is seen.
     pub epochs: u64,
-    /// Images or captions of an iteration.
+    /// Images of an iteration; in cross-entropy each with `captions_per_image` of its captions.
     pub batch_size: usize,
+    /// Captions that an image is read and encoded for at once, in cross-entropy. With 1, as in the original,
+    /// an iteration is of captions, and an image with five is encoded five times an epoch; with more, an
+    /// epoch goes through every caption all the same, a smaller batch at its end included.
+    #[serde(default = "one_caption", skip_serializing_if = "is_one")]
+    pub captions_per_image: usize,
     /// Iterations whose gradients make one step.
     #[serde(default = "one")]
     pub accumulate: u64,
@@ -178,6 +183,15 @@ pub struct PhaseDropouts {
 
 fn one() -> u64 {
     1
+}
+
+fn one_caption() -> usize {
+    1
+}
+
+/// Left out where it is the default, so that runs begun before the key existed keep their hash.
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 fn two() -> usize {
@@ -379,6 +393,8 @@ mod tests {
         assert_eq!((xe.batch_size, set.seed, xe.dropouts.encoder), (32, 1, 0.));
         assert_eq!(set.data.images, Path::new("/photos"));
         assert_ne!(set.hash(), plain.hash());
+        assert_eq!(paper(&["xe.captions_per_image=1"]).expect("is one").hash(), plain.hash());
+        assert_ne!(paper(&["xe.captions_per_image=5"]).expect("is one").hash(), plain.hash());
         assert_eq!(plain.hash(), paper(&[]).expect("is one").hash());
         let later = paper(&["scst.epochs=2"]).expect("is one");
         assert_eq!(later.phase_hash("xe"), plain.phase_hash("xe"));
@@ -392,6 +408,7 @@ mod tests {
         assert!(reason(&["xe.batchsize=32"]).contains("unknown field `batchsize`, expected one of"));
         assert!(reason(&["xe.evaluation_batch_size=0"]).starts_with("xe.evaluation_batch_size must be at least 1"));
         assert!(reason(&["xe.batch_size=0"]).starts_with("xe.batch_size must be at least 1"));
+        assert!(reason(&["xe.captions_per_image=0"]).starts_with("xe.captions_per_image must be at least 1"));
         assert!(reason(&["xe.dropouts.other=1.5"]).starts_with("xe.dropouts.other must lie in 0 to 1"));
         assert!(reason(&["scst.samples=1"]).starts_with("scst.samples must be at least 2"));
         assert!(reason(&["scst.body=xxe"]).contains("`pretrained` or an earlier phase"));

@@ -251,21 +251,33 @@ impl<'a> Run<'a> {
         phase: &TrainingPhase,
         by_caption: bool,
     ) -> Result<BatchMaker, TrainError> {
-        let captions = CaptionSet::new(images, &self.vocabulary, self.config.max_sequence_length as usize)?;
+        let (longest, per_image) = (self.config.max_sequence_length as usize, phase.captions_per_image);
+        let captions = CaptionSet::new(images, &self.vocabulary, longest, per_image)?;
+        let keep_rest = by_caption && per_image > 1;
         let items = match by_caption {
             true => captions.items(),
             false => (0..images.len()).map(|image| (image, None)).collect(),
         };
         let seed = mixed(self.recipe.seed, hash_of(&phase.name) ^ 1);
         let (images, batch_size) = (images.to_vec(), phase.batch_size);
-        Ok(BatchMaker { images, captions, source, items, batch_size, seed, order: Mutex::default() })
+        Ok(BatchMaker { images, captions, source, items, batch_size, keep_rest, seed, order: Mutex::default() })
     }
 
     /// Batches of image files, for the features phase.
     pub(super) fn image_batches(&self, images: Vec<Image>, batch_size: usize) -> Result<BatchMaker, TrainError> {
         let source = self.image_source(&images)?;
-        let captions = CaptionSet::new(&[], &self.vocabulary, 2)?;
-        Ok(BatchMaker { images, captions, source, items: Vec::new(), batch_size, seed: 0, order: Mutex::default() })
+        let captions = CaptionSet::new(&[], &self.vocabulary, 2, 1)?;
+        let items = Vec::new();
+        Ok(BatchMaker {
+            images,
+            captions,
+            source,
+            items,
+            batch_size,
+            keep_rest: true,
+            seed: 0,
+            order: Mutex::default(),
+        })
     }
 
     /// Image files; single ones that are missing are left out when they are read.

@@ -52,9 +52,7 @@ fn log_probs(network: &Network, inputs: &Inputs, encoded: &Tensor, captions: &[V
 
     let positions = longest as i64 - 1;
     let (words, next_words) = (tokens.narrow(1, 0, positions), tokens.narrow(1, 1, positions));
-    let samples = captions.first().map_or(1, Vec::len);
-    let feature_pads: Vec<i64> = inputs.pads.iter().flat_map(|&pads| std::iter::repeat_n(pads, samples)).collect();
-    let masks = masks(&pads, positions, &feature_pads, encoded.size()[1], encoded.device());
+    let masks = masks(&pads, positions, &inputs.pads, encoded.size()[1], encoded.device());
     let scores = network.decoder().forward_t(&words, encoded, &masks, train);
     let of_words = scores.log_softmax(-1, Kind::Float).gather(-1, &next_words.unsqueeze(-1), false).squeeze_dim(-1);
     let drawn = masks.positions.map(|words| words.squeeze_dim(-1));

@@ -102,6 +102,7 @@ backbone = "pretrained"
 body = "xe"
 epochs = 2
 batch_size = 2
+captions_per_image = 2
 accumulate = 2
 learning_rate = 1e-4
 dropouts = {{ drop_path = 0.1 }}

@@ -48,6 +48,7 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
     for (name, value) in [
         ("epochs", phase.epochs as f64),
         ("batch_size", phase.batch_size as f64),
+        ("captions_per_image", phase.captions_per_image as f64),
         ("accumulate", phase.accumulate as f64),
         ("anneal_every_epochs", phase.anneal_every_epochs as f64),
         ("keep_checkpoints", phase.keep_checkpoints as f64),

@@ -3,7 +3,7 @@
 import { get, jobPath } from "./api.js";
 import { el, table } from "./dom.js";
 import { PlotBoard } from "./plot-board.js";
-import { kindsOf, nameText } from "./plot-kinds.js";
+import { isMetric, kindsOf, nameText } from "./plot-kinds.js";
 import { Series } from "./series.js";
 import { showToast } from "../toast.js";
 import { count, figure, hundredfold, settingText } from "./words.js";
@@ -76,7 +76,7 @@ function show({ jobs, settings, metrics }, series) {
     return { job, points };
   });
   const header = jobs.map((job) => el("a", { href: `/admin/runs/${encodeURIComponent(job.id)}` }, job.name));
-  document.getElementById("metrics").replaceChildren(metricsTable(metrics, header));
+  document.getElementById("metrics").replaceChildren(...figureTables(metrics, header));
   document.getElementById("settings").replaceChildren(
     settings.length > 0
       ? table(
@@ -93,20 +93,29 @@ function show({ jobs, settings, metrics }, series) {
   board.draw();
 }
 
-function metricsTable(figures, header) {
-  const metrics = figures.filter(({ name }) => /^(CIDEr|BLEU|ROUGE|METEOR|SPICE)|loss|reward/.test(name));
-  if (metrics.length === 0) return el("p", { class: "hint" }, "There are no figures yet.");
-  const rows = metrics.map(({ phase, name, values }) => {
-    const lower = /loss/.test(name);
-    const known = values.filter((value) => value !== null);
-    const best = lower ? Math.min(...known) : Math.max(...known);
-    const text = /loss|reward/.test(name) ? figure : hundredfold;
-    return [
-      `${phase}: ${nameText(name)}`,
-      ...values.map((value) => (value === best && known.length > 1 ? el("strong", {}, text(value)) : text(value))),
-    ];
-  });
-  return table("Newest figures", ["Phase and figure", ...header], rows);
+/** The figures that decide, and all others on demand; phases in the runs' own order. */
+function figureTables(figures, header) {
+  const order = compared.flatMap(({ job }) => job.phases.map(({ name }) => name));
+  const known = figures.filter(({ name }) => isMetric(name) || /loss|reward/.test(name));
+  const sorted = known.sort((one, other) => order.indexOf(one.phase) - order.indexOf(other.phase));
+  if (sorted.length === 0) return [el("p", { class: "hint" }, "There are no figures yet.")];
+  const rows = (list) => list.map(figureRow);
+  const links = () => header.map((link) => link.cloneNode(true));
+  const main = sorted.filter(({ name }) => ["CIDEr-D", "BLEU-4", "validation_loss"].includes(name));
+  const all = table("All figures", ["Phase and figure", ...links()], rows(sorted));
+  return [
+    table("Newest figures", ["Phase and figure", ...links()], rows(main)),
+    el("details", { class: "more" }, el("summary", {}, "All figures"), all),
+  ];
+}
+
+/** The best value of a row stands out. */
+function figureRow({ phase, name, values }) {
+  const known = values.filter((value) => value !== null);
+  const best = /loss/.test(name) ? Math.min(...known) : Math.max(...known);
+  const text = isMetric(name) ? hundredfold : figure;
+  const cell = (value) => (value === best && known.length > 1 ? el("strong", {}, text(value)) : text(value));
+  return [`${phase}: ${nameText(name)}`, ...values.map(cell)];
 }
 
 /** A plot for each name, a line for each run. */

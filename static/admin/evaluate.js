@@ -1,6 +1,7 @@
 // The entry of "Evaluate": what is judged, on which photos; and the evaluations so far.
 
 import { get, jobPath, post } from "./api.js";
+import { ordered } from "./checkpoint-order.js";
 import { el } from "./dom.js";
 import { pickPath } from "./folder-picker.js";
 import { RunList } from "./run-card.js";
@@ -83,19 +84,16 @@ async function offerCheckpoints(jobs, wanted) {
   const host = document.getElementById("checkpoints");
   const found = await Promise.all(jobs.map(async (job) => ({ job, ...(await get(jobPath(job.id, "/checkpoints"))) })));
   for (const { job, checkpoints } of found.filter(({ checkpoints }) => checkpoints.length > 0)) {
-    host.append(
-      el("h3", {}, job.name),
-      ...checkpoints.map(({ phase, name, iteration, best, cider }) => {
-        const value = [job.id, phase, name].join("/");
-        const about = [
-          best ? "best" : `step ${count(iteration)}`,
-          cider === null || cider === undefined ? null : `CIDEr-D ${hundredfold(cider)}`,
-        ]
-          .filter(Boolean)
-          .join(", ");
-        return choice(`checkpoint:${value}`, `${phase} ${name}`, about, value === wanted);
-      }),
+    const { first, others } = ordered(checkpoints);
+    const choices = (list) => list.map((checkpoint) => checkpointChoice(job, checkpoint, wanted));
+    const folded = el(
+      "details",
+      {},
+      el("summary", {}, `${others.length} others`),
+      el("div", { class: "pick-list" }, choices(others)),
     );
+    folded.open = folded.querySelector("input:checked") !== null;
+    host.append(el("h3", {}, job.name), ...choices(first), ...(others.length > 0 ? [folded] : []));
   }
   if (!wanted) return;
   try {
@@ -109,11 +107,24 @@ async function offerCheckpoints(jobs, wanted) {
   }
 }
 
-function choice(value, text, about, checked) {
+function checkpointChoice(job, { phase, name, iteration, best, cider }, wanted) {
+  const value = [job.id, phase, name].join("/");
+  const score = cider === null || cider === undefined ? null : `CIDEr-D ${hundredfold(cider)}`;
+  const about = [`step ${count(iteration)}`, score].filter(Boolean).join(", ");
+  return choice(
+    `checkpoint:${value}`,
+    `${phase} ${best ? "best" : "state"}`,
+    about,
+    value === wanted,
+    `${job.name}, ${phase}`,
+  );
+}
+
+function choice(value, text, about, checked, name = text) {
   return el(
     "label",
     { class: "check" },
-    el("input", { type: "checkbox", name: "judged", value, checked }),
+    el("input", { type: "checkbox", name: "judged", value, checked, "data-name": name }),
     ` ${text} `,
     about ? el("span", { class: "hint" }, about) : null,
   );
@@ -125,20 +136,17 @@ async function start() {
     judged.filter((value) => value.startsWith(`${kind}:`)).map((value) => value.slice(kind.length + 1));
   const [models, checkpoints] = [of("model"), of("checkpoint")];
   if (judged.length === 0) return refuse("Choose what is to be judged.");
-  if (models.length > 0 && checkpoints.length > 0)
-    return refuse("An ensemble is of models or of checkpoints, not of both.");
-  const what =
-    models.length > 0
-      ? { models }
-      : {
-          checkpoints: checkpoints.map((value) => value.split("/")).map(([job, phase, name]) => ({ job, phase, name })),
-        };
+  const what = {
+    models,
+    checkpoints: checkpoints.map((value) => value.split("/")).map(([job, phase, name]) => ({ job, phase, name })),
+  };
   const limit = document.getElementById("limit").value;
   const data = { dataset: paths.dataset.input.value.trim(), images: paths.images.input.value.trim() };
   localStorage.setItem(REMEMBERED, JSON.stringify(data));
   try {
     const job = await post("/evaluations", {
       ...what,
+      name: nameOf(judged),
       ...data,
       split: document.getElementById("split").value,
       beam_sizes: document.getElementById("beams").value.split(",").map(Number),
@@ -148,6 +156,16 @@ async function start() {
   } catch (error) {
     refuse(error.message);
   }
+}
+
+/** `Evaluation of xe best` for the list of runs. */
+function nameOf(judged) {
+  const boxes = [...form.querySelectorAll("input[name=judged]:checked")];
+  const texts = boxes.map((box) => box.dataset.name);
+  return `${texts.slice(0, 2).join(" + ")}${judged.length > 2 ? ` + ${judged.length - 2} others` : ""} evaluated`.slice(
+    0,
+    100,
+  );
 }
 
 function refuse(message) {

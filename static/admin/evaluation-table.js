@@ -1,7 +1,7 @@
 // The result of an evaluation beside the paper's figures.
 
 import { el, table } from "./dom.js";
-import { count } from "./words.js";
+import { count, hundredfold } from "./words.js";
 
 const METRICS = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D", "SPICE"];
 
@@ -30,16 +30,13 @@ export function evaluationElements(report) {
 function cell(scores) {
   if (!scores) return "–";
   if (scores.unavailable) return el("span", { class: "hint", title: scores.unavailable }, "not computed");
-  const interval = scores.interval ? ` [${percent(scores.interval.low)}, ${percent(scores.interval.high)}]` : "";
-  return [percent(scores.corpus), el("span", { class: "hint" }, interval)];
+  const interval = scores.interval
+    ? ` [${hundredfold(scores.interval.low)}, ${hundredfold(scores.interval.high)}]`
+    : "";
+  return [hundredfold(scores.corpus), el("span", { class: "hint" }, interval)];
 }
 
-const percent = (value) => (100 * value).toFixed(1);
-
-/** The paper's figures are quoted times a hundred already. */
+/** Of a single model, and of an ensemble. */
 function paperCells(paper, metric) {
-  const figures = paper?.[metric] ?? [];
-  return [0, 1].map((column) =>
-    figures[column] === undefined || figures[column] === null ? "–" : Number(figures[column]).toFixed(1),
-  );
+  return [paper?.single, paper?.ensemble].map((figures) => hundredfold(figures?.[metric]));
 }

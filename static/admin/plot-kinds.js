@@ -2,6 +2,13 @@
 
 import { figure, hundredfold, size } from "./words.js";
 
+/** Whether a figure is one of captions, which papers quote times a hundred. */
+export function isMetric(name) {
+  return /^(CIDEr|BLEU|ROUGE|METEOR|SPICE)/.test(name);
+}
+
+/** Fine enough for an axis that spans little. */
+const gigabytes = (bytes) => `${(bytes / 1e9).toFixed(2)} GB`;
 const percent = (value) => `${Math.round(value)} %`;
 
 /** In the order of the page. A name belongs to the first kind that takes it. */
@@ -9,7 +16,7 @@ const KINDS = [
   { title: "Loss", names: ["loss", "validation_loss"], format: figure },
   {
     title: "Caption metrics",
-    takes: (name) => /^(CIDEr|BLEU|ROUGE|METEOR|SPICE)/.test(name),
+    takes: isMetric,
     format: hundredfold,
     noLog: true,
   },
@@ -18,7 +25,7 @@ const KINDS = [
   { title: "Items per second", names: ["per_second"], format: figure },
   { title: "Gradient norm", names: ["gradient_norm"], format: figure },
   { title: "Processors", names: ["cpu_percent", "gpu_percent"], format: percent, noLog: true, top: 100 },
-  { title: "Memory", names: ["memory_bytes", "gpu_memory_bytes"], format: size, noLog: true },
+  { title: "Memory", names: ["memory_bytes", "gpu_memory_bytes"], format: size, onAxis: gigabytes, noLog: true },
 ];
 
 const LABELS = {

@@ -159,6 +159,7 @@ export class Plot {
       font: AXIS_FONT,
     };
     const logarithmic = log && !this.#kind.noLog;
+    const onAxis = this.#kind.onAxis ?? this.#kind.format;
     return {
       width: Math.max(this.#canvas.clientWidth, 200),
       height: HEIGHT,
@@ -178,7 +179,7 @@ export class Plot {
         {
           ...axis,
           size: 56,
-          values: (_, splits) => splits.map((value) => (value === null ? "" : this.#kind.format(value))),
+          values: (_, splits) => splits.map((value) => (value === null ? "" : onAxis(value))),
         },
       ],
       series: [{}, ...lines],
@@ -217,6 +218,7 @@ export class Plot {
     ctx.font = `${10 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.textAlign = "left";
     ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+    let free = 0;
     for (const { x, label } of this.#view.boundaries) {
       if (x < scales.x.min || x > scales.x.max) continue;
       const left = Math.round(valToPos(x, "x", true));
@@ -224,7 +226,11 @@ export class Plot {
       ctx.moveTo(left, bbox.top);
       ctx.lineTo(left, bbox.top + bbox.height);
       ctx.stroke();
+      // Where phases are short, the first one's name alone has room.
+      const end = left + 4 * devicePixelRatio + ctx.measureText(label).width;
+      if (left < free || end > bbox.left + bbox.width) continue;
       ctx.fillText(label, left + 4 * devicePixelRatio, bbox.top + 10 * devicePixelRatio);
+      free = end;
     }
     ctx.restore();
   }

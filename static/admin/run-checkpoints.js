@@ -1,6 +1,7 @@
 // The checkpoints of a run: download, evaluate, put into service, take back.
 
 import { address, checkpointPath, get, jobPath, post } from "./api.js";
+import { ordered } from "./checkpoint-order.js";
 import { confirmed, el } from "./dom.js";
 import { refreshTimes } from "../relative-time.js";
 import { showToast } from "../toast.js";
@@ -31,7 +32,10 @@ export class Checkpoints {
     try {
       const { checkpoints } = await get(jobPath(this.job.id, "/checkpoints"));
       document.getElementById("no-checkpoints").hidden = checkpoints.length > 0;
-      this.#list.replaceChildren(...checkpoints.map((checkpoint) => this.#element(checkpoint)));
+      const { first, others } = ordered(checkpoints);
+      const open = this.#list.querySelector("details")?.open ?? false;
+      this.#list.replaceChildren(...first.map((checkpoint) => this.#element(checkpoint)));
+      if (others.length > 0) this.#list.append(this.#folded(others, open));
       refreshTimes(this.#list);
       this.#showTaken(checkpoints.find((checkpoint) => checkpoint.in_service));
     } catch (error) {
@@ -44,6 +48,15 @@ export class Checkpoints {
       this.#timer = null;
       this.load();
     }, 1000);
+  }
+
+  #folded(others, open) {
+    const list = el(
+      "ul",
+      { class: "checkpoint-list" },
+      others.map((checkpoint) => this.#element(checkpoint)),
+    );
+    return el("li", {}, el("details", { open }, el("summary", {}, `${others.length} others`), list));
   }
 
   #element(checkpoint) {

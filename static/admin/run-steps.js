@@ -29,7 +29,8 @@ export function showSteps(job) {
     else step.removeAttribute("aria-current");
     setText(step.querySelector(".step-state"), stepState(phase));
   }
-  bar.value = job.state === "completed" ? 1 : share(job);
+  if (job.kind === "evaluate" && !hasEnded(job)) bar.removeAttribute("value");
+  else bar.value = job.state === "completed" ? 1 : share(job);
   setText(now, nowText(job));
 }
 
@@ -44,7 +45,9 @@ function nowText(job) {
   if (job.state === "queued")
     return job.queue_position ? `Number ${job.queue_position} in the queue.` : "Waits for its turn.";
   const percent = `${(100 * share(job)).toFixed(1)} % of the run`;
-  if (hasEnded(job)) return job.state === "completed" ? "Everything is done." : percent;
+  if (job.state === "completed") return "Everything is done.";
+  if (hasEnded(job)) return job.kind === "evaluate" ? "" : percent;
+  if (job.kind === "evaluate") return "Captions the photos; the log below tells how far it is.";
   const phase = currentPhase(job);
   const { progress } = job;
   if (!progress || progress.phase !== phase?.name) return `${percent} · ${phase?.name ?? ""} is being prepared`;

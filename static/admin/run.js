@@ -69,6 +69,7 @@ async function begin() {
     document.getElementById(section).hidden = job.kind !== "train";
   if (job.kind === "train") showConfiguration(id);
   else document.getElementById("configuration").closest("section").hidden = true;
+  if (job.kind === "evaluate") document.getElementById("event-kind").value = "log";
   await Promise.all(parts.map((part) => part.load()));
   await events.load();
   follow(id, {
@@ -104,7 +105,8 @@ function showHead(job) {
     const from = job.cloned_from
       ? [", cloned from ", el("a", { href: `/admin/runs/${job.cloned_from}` }, "another run")]
       : [];
-    facts.replaceChildren(...begun, ...ended, `, on ${job.device}`, ...from);
+    const device = { cpu: ", on the CPU", cuda: ", on the GPU" }[job.device] ?? "";
+    facts.replaceChildren(...begun, ...ended, device, ...from);
     refreshTimes(facts);
   }
   const reason = document.getElementById("reason");

@@ -112,6 +112,11 @@ impl Browser {
         Ok(())
     }
 
+    /// For pictures: they would be of this machine's own kind.
+    pub async fn hide_scrollbars(&self) -> Result<()> {
+        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await
+    }
+
     /// What the window shows, as WebP.
     pub async fn picture(&self) -> Result<Vec<u8>> {
         let parameters = json!({ "format": "webp", "quality": 80 });

@@ -60,6 +60,9 @@ const SETTINGS: [(&str, &str); 39] = [
 /// So many that the run is still at work when it is stopped.
 const EPOCHS: &str = "80";
 
+/// Epochs and learning rate that make a picture of a run: slower, with more to see.
+const FOR_PICTURES: (&str, &str) = ("2500", "1e-4");
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_trains_a_captioner_and_puts_it_into_service() -> Result<()> {
     let made = MadeDataset::new();
@@ -108,7 +111,11 @@ async fn start_a_run(admin: &Dashboard<'_>, made: &MadeDataset) -> Result<String
     admin.choose("#device", "cpu").await?;
     admin.type_into("#run-name", "Squares and discs").await?;
     admin.fill(&SETTINGS).await?;
-    admin.type_into("[data-key='xe.epochs'] input", EPOCHS).await?;
+    let wanted = dashboard::pictures_folder().map(|_| FOR_PICTURES);
+    if let Some((_, learning_rate)) = wanted {
+        admin.fill(&[("xe.learning_rate", learning_rate)]).await?;
+    }
+    admin.type_into("[data-key='xe.epochs'] input", wanted.map_or(EPOCHS, |(epochs, _)| epochs)).await?;
     page.click("[data-key='data.dataset'] button").await?;
     page.click(".picker-list li:last-child button").await?;
     page.wait_until(

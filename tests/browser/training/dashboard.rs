@@ -38,6 +38,11 @@ const FILL: &str = r#"
         input.dispatchEvent(new Event("input", { bubbles: true }));
     }"#;
 
+/// Where pictures are wanted.
+pub fn pictures_folder() -> Option<PathBuf> {
+    std::env::var_os(PICTURES).map(PathBuf::from)
+}
+
 /// A signed-in admin.
 pub struct Dashboard<'a> {
     pub page: Page,
@@ -96,11 +101,12 @@ impl<'a> Dashboard<'a> {
 
     /// Runs axe on the page in every look, and keeps pictures of it where they are wanted.
     pub async fn look_at(&self, name: &str) -> Result<()> {
+        self.browser.hide_scrollbars().await?;
         for (look_name, look) in LOOKS {
             self.browser.set_look(look).await?;
             self.page.settle().await?;
             accessibility::check(self.browser, &self.page, name, look).await?;
-            let Some(folder) = std::env::var_os(PICTURES).map(PathBuf::from) else { continue };
+            let Some(folder) = pictures_folder() else { continue };
             std::fs::create_dir_all(&folder)?;
             let height = self.page.value("document.documentElement.scrollHeight").await?;
             let height = height.as_u64().and_then(|height| u32::try_from(height).ok()).context("a height")?;

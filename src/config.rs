@@ -7,7 +7,7 @@ mod sections;
 
 pub use sections::{
     Access, AccessConfig, CaptioningConfig, ClientAddress, EvaluationConfig, FetchConfig, ImageConfig, LimitsConfig,
-    LogConfig, LogFormat, ModelConfig, ServerConfig, StorageConfig,
+    LogConfig, LogFormat, ModelConfig, ServerConfig, StorageConfig, TrainingConfig,
 };
 
 use figment::Figment;
@@ -47,6 +47,8 @@ pub struct Config {
     pub fetch: FetchConfig,
     /// Judging captions on the command line.
     pub evaluation: EvaluationConfig,
+    /// Jobs that admins start.
+    pub training: TrainingConfig,
     /// The log.
     pub log: LogConfig,
 }
@@ -138,6 +140,8 @@ impl Config {
             ("access.admin_password", is_password(&self.access.admin_password), "empty, or 10 characters or more"),
             ("limits.sign_in_attempts_per_minute", self.limits.sign_in_attempts_per_minute > 0, ONE_OR_MORE),
             ("fetch.timeout_seconds", self.fetch.timeout_seconds > 0, ONE_OR_MORE),
+            ("training.jobs_at_once", self.training.jobs_at_once > 0, ONE_OR_MORE),
+            ("training.webhook", is_address(&self.training.webhook), "empty, or an address with http:// or https://"),
             ("image.max_concurrent_decodes", permits.contains(&image.max_concurrent_decodes), NOT_ABSURD),
         ]
         .into_iter()
@@ -167,6 +171,11 @@ impl Config {
 fn is_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ', ',']))
+}
+
+/// None, or one that requests can be sent to.
+fn is_address(text: &str) -> bool {
+    text.is_empty() || reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 /// None, or one that the store takes.

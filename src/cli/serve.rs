@@ -53,8 +53,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let local = listener.local_addr()?;
     let settings = config.server.clone();
     let fetcher = fetcher(&config)?;
-    let app = web::app(AppState::new(config, models.clone(), store.clone()).with_fetcher(fetcher));
-    let mut server = Server::start(listener, app, &settings);
+    let state = AppState::new(config, models.clone(), store.clone()).with_fetcher(fetcher);
+    let jobs = state.jobs().clone();
+    jobs.start().await?;
+    let mut server = Server::start(listener, web::app(state), &settings);
     tracing::info!("listening on http://{local}");
     announce_when_ready(models.active());
 
@@ -64,6 +66,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         reason = server.failed() => Some(anyhow!("the server ended: {reason}")),
     };
     tracing::info!("finishing what is in progress");
+    // Streams of events would never end; processes of jobs go on.
+    jobs.close();
     if !server.stop().await {
         tracing::warn!("gave up on requests still in progress after {} s", settings.shutdown_timeout_seconds);
     }

@@ -107,6 +107,20 @@ pub struct EvaluationConfig {
     pub jars: PathBuf,
 }
 
+/// Section `[training]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Folder of the runs.
+    pub directory: PathBuf,
+    /// Folders to choose files from.
+    pub roots: Vec<PathBuf>,
+    /// Jobs on one device.
+    pub jobs_at_once: usize,
+    /// Where jobs are announced at their end; empty: nowhere.
+    pub webhook: String,
+}
+
 /// Where a client's address is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

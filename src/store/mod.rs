@@ -19,6 +19,7 @@ mod fixtures;
 mod health;
 pub mod housekeeping;
 mod images;
+mod jobs;
 mod keys;
 mod lock;
 mod neighbours;
@@ -31,6 +32,10 @@ pub use captions::{Candidate, CaptionFilter, NewCaption, SearchKey, StoredCaptio
 pub use clean_copy::{CleanCopy, clean_copy};
 pub use files::FileKind;
 pub use images::{NewImage, StagedFiles, StoredImage};
+pub use jobs::{
+    Change, EndReason, EventFilter, EventLine, JobKind, JobState, JobStatus, NewJob, PhaseState, PhaseStatus, Point,
+    Progress, Recorded, Series, SeriesQuery, StoredEvent, StoredJob, Work, new_job_id,
+};
 pub use keys::{ApiKey, NewKey, ValidKey, key_name};
 pub use lock::FolderLock;
 pub use neighbours::Neighbours;
@@ -77,6 +82,14 @@ pub enum StoreError {
     #[error("unreadable candidates of caption {id}: {source}")]
     Candidates {
         /// The caption.
+        id: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// A job's row holds what the program never writes.
+    #[error("unreadable job {id}: {source}")]
+    Job {
+        /// The job.
         id: String,
         /// What is wrong.
         source: serde_json::Error,

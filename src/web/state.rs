@@ -8,6 +8,8 @@ use crate::config::Config;
 use crate::fetch::Fetcher;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::training::{Jobs, Program};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -18,6 +20,7 @@ pub struct AppState {
     pub(super) models: Models,
     pub(super) intake: Intake,
     pub(super) store: Store,
+    pub(super) jobs: Jobs,
     pub(super) metrics: Metrics,
     /// Captions that are being made.
     pub(super) in_progress: InProgress,
@@ -43,6 +46,7 @@ impl AppState {
             upload_memory: Arc::new(UploadMemory::new(&config.server)),
             limits: Arc::new(Limits::new(&config.limits)),
             key_notes: Arc::new(Semaphore::new(1)),
+            jobs: Jobs::new(&config.training, store.clone(), program(&config)),
             config: Arc::new(config),
             metrics: Metrics::new(models.batch_sizes()).expect("sound names of metrics"),
             models,
@@ -52,8 +56,28 @@ impl AppState {
         }
     }
 
+    /// Takes the place of the jobs that [`AppState::new`] made: with another program, for tests.
+    pub fn with_jobs(self, jobs: Jobs) -> AppState {
+        AppState { jobs, ..self }
+    }
+
+    /// The jobs: whoever serves starts and closes them.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
     /// Says whether and how photos are fetched by their address: not at all, if nothing is said.
     pub fn with_fetcher(self, fetcher: Option<Fetcher>) -> AppState {
         AppState { fetcher, ..self }
     }
+}
+
+/// This program, as it lies on disk now: an update takes effect with the next job.
+fn program(config: &Config) -> Program {
+    let path = std::env::current_exe().unwrap_or_else(|error| {
+        tracing::error!(%error, "jobs cannot be started: where this program lies is not known");
+        PathBuf::new()
+    });
+    let jars = std::path::absolute(&config.evaluation.jars).unwrap_or_else(|_| config.evaluation.jars.clone());
+    Program { path, jars }
 }

@@ -1,5 +1,6 @@
 //! A recipe: a dataset, a model, and the phases that train it, as data.
 
+pub mod fields;
 mod overrides;
 mod validate;
 

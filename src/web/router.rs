@@ -90,6 +90,10 @@ fn history(state: &AppState) -> Router<AppState> {
 fn admins() -> Router<AppState> {
     Router::new()
         .route("/admin", get(admin::overview))
+        .route("/admin/runs/new", get(admin::new_run))
+        .route("/admin/runs/{id}", get(admin::run))
+        .route("/admin/compare", get(admin::compare))
+        .route("/admin/evaluate", get(admin::evaluate))
         .route("/admin/keys", get(admin::keys).post(admin::create_key))
         .route("/admin/keys/{id}/revoke", post(admin::revoke_key))
         .route("/admin/models", get(admin::models).post(admin::activate_models))

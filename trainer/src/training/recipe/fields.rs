@@ -174,29 +174,53 @@ mod tests {
         fields.iter().find(|field| field.key == key).unwrap_or_else(|| panic!("no field {key}"))
     }
 
+    /// What a table of a recipe may hold, in the words of its own error.
+    fn keys_of(table: &str) -> Vec<String> {
+        let refused = Recipe::parse(PAPER, &[format!("{table}.nothing=1")]).expect_err("there is no such key");
+        let message = refused.to_string();
+        let expected = message.split_once("expected").unwrap_or_else(|| panic!("{message}")).1;
+        expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
     #[test]
     fn no_value_of_a_recipe_is_forgotten() {
-        /// Not for forms: what phases are called and do, and what the captions decide.
-        const LEFT_OUT: [&str; 4] = ["name", "step", "max_sequence_length", "vocab_size"];
+        let texts = |steps: &[&str]| -> Vec<&str> {
+            let of_step = |text: &&Text| steps.iter().any(|step| text.steps.contains(step));
+            PHASE.iter().filter(of_step).map(|text| text.key).collect()
+        };
+        let keys = |texts: &[Text]| -> Vec<&'static str> { texts.iter().map(|text| text.key).collect() };
+        let training = texts(&["cross-entropy", "self-critical"]);
+        let dropouts: Vec<&str> = training.iter().filter_map(|key| key.strip_prefix("dropouts.")).collect();
+        for (table, known) in [
+            ("data", keys(DATA)),
+            ("weights", keys(WEIGHTS)),
+            ("features", texts(&["features"])),
+            ("xe", training.clone()),
+            ("xe.dropouts", dropouts),
+        ] {
+            for key in keys_of(table) {
+                let inside = |known: &&str| **known == key || known.starts_with(&format!("{key}."));
+                assert!(key == "name" || known.iter().any(|known| inside(&known)), "{table}.{key} has no text");
+            }
+        }
+        // Sizes that the captions decide are in no recipe.
+        let model = values(&crate::model::ModelConfig::expansionnet_v2_large());
+        let decided = ["max_sequence_length", "vocab_size"];
+        let all = model.keys().all(|key| decided.contains(&key.as_str()) || keys(MODEL).contains(&key.as_str()));
+        assert!(all, "{:?}", model.keys());
+    }
+
+    #[test]
+    fn fields_have_the_recipes_values() {
         for text in [PAPER, PHOTOS] {
             let recipe = Recipe::parse(text, &[]).expect("is one");
             let fields = fields(&recipe);
-            let table: Value = serde_json::to_value(&recipe).expect("serialises");
-            let mut tables = vec![(String::new(), json!({"seed": table["seed"]}))];
-            tables.extend(["data", "weights", "model"].map(|name| (format!("{name}."), table[name].clone())));
-            let phases = table["phase"].as_array().expect("phases");
-            tables.extend(phases.iter().map(|phase| (format!("{}.", phase["name"].as_str().unwrap()), phase.clone())));
-            for (prefix, table) in tables {
-                for (key, value) in values(&table) {
-                    let step = table["step"].as_str();
-                    let of_other_step = step
-                        .is_some_and(|step| PHASE.iter().any(|text| text.key == key && !text.steps.contains(&step)));
-                    if LEFT_OUT.contains(&key.as_str()) || of_other_step {
-                        continue;
-                    }
-                    assert_eq!(field(&fields, &format!("{prefix}{key}")).value, value);
-                }
-            }
+            let model = values(&values(&recipe)["model"]);
+            assert!(model.iter().all(|(key, value)| &field(&fields, &format!("model.{key}")).value == value));
+            let Some(Phase::CrossEntropy(xe)) = recipe.phase("xe") else { panic!("there is such a phase") };
+            assert_eq!(field(&fields, "xe.evaluation_images").value, json!(xe.evaluation_images));
+            assert_eq!(field(&fields, "xe.dropouts.other").value, json!(xe.dropouts.other));
+            assert_eq!(field(&fields, "seed").value, json!(recipe.seed));
         }
     }
 

@@ -64,6 +64,11 @@ impl Text {
         Text { only_if_present: true, ..self }
     }
 
+    /// What a recipe means that leaves the key out.
+    const fn or(self, absent: &'static str) -> Text {
+        Text { absent, ..self }
+    }
+
     /// The value of a key that is not there.
     pub(super) fn when_absent(&self) -> Value {
         serde_json::from_str(self.absent).unwrap_or_default()
@@ -192,6 +197,15 @@ pub(super) const PHASE: &[Text] = &[
         "What goes through the model at once. Lower it when the GPU runs out of memory.",
     )
     .of(ALL),
+    Text::new(
+        "captions_per_image",
+        Integer,
+        "Captions a photo",
+        "Taken together: with 5, a photo is read and encoded once for its five captions, which is faster.",
+    )
+    .unit("captions")
+    .of(CROSS_ENTROPY)
+    .or("1"),
     Text::new("accumulate", Integer, "Batches a step", "Their gradients together make one step of the optimiser."),
     Text::new("learning_rate", Number, "Learning rate", "At its highest, after the warm-up."),
     Text::new("min_learning_rate", Number, "Lowest learning rate", "It does not fall below this after the warm-up.")
@@ -263,5 +277,12 @@ pub(super) const PHASE: &[Text] = &[
         "Validation photos that are captioned; 0 for none.",
     )
     .unit("photos"),
+    Text::new(
+        "evaluation_batch_size",
+        Integer,
+        "Evaluation batch size",
+        "Photos captioned together in an evaluation; 16 if empty. Lower it when an evaluation runs out of memory.",
+    )
+    .advanced(),
     Text::new("beam_size", Integer, "Beams of an evaluation", "Wordings that are weighed at once.").advanced(),
 ];

@@ -7,3 +7,4 @@ mod site;
 mod stream;
 #[path = "../support/mod.rs"]
 mod support;
+mod webhook;

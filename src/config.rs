@@ -119,6 +119,8 @@ impl Config {
             ),
             ("server.upload_timeout_seconds", server.upload_timeout_seconds > 0, ONE_OR_MORE),
             ("server.header_timeout_seconds", server.header_timeout_seconds > 0, ONE_OR_MORE),
+            ("server.answer_timeout_seconds", A_DAY.contains(&server.answer_timeout_seconds), "from 1 to 86400, a day"),
+            ("server.max_connections", permits.contains(&server.max_connections), NOT_ABSURD),
             ("server.cors_origins", server.cors_origins.iter().all(|origin| is_origin(origin)), ORIGINS),
             ("storage.undo_minutes", self.storage.undo_minutes > 0, ONE_OR_MORE),
             ("storage.thumbnail_side", thumbnail_side.contains(&self.storage.thumbnail_side), "from 16 to 4096"),
@@ -181,6 +183,7 @@ fn is_password(text: &str) -> bool {
     text.is_empty() || text.chars().count() >= crate::store::SHORTEST_PASSWORD
 }
 
+const A_DAY: std::ops::RangeInclusive<u64> = 1..=86_400;
 const ORIGINS: &str = "\"*\" or origins like https://app.example, without a path";
 const ONE_BODY: &str = "enough for one request: a third more than server.max_upload_bytes, and 64 KiB";
 const ONE_OR_MORE: &str = "1 or more";

@@ -3,8 +3,8 @@
 use crate::captioning::{CaptionService, Folders, Models};
 use crate::config::{Config, StorageConfig};
 use crate::fetch::{Fetcher, is_public};
-use crate::store::Store;
 use crate::store::housekeeping::{self, Retention};
+use crate::store::{FolderLock, Store};
 use crate::web::{self, AppState, Server};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -44,6 +44,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(&address).await;
     let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
     let directory = &config.storage.directory;
+    let _alone = FolderLock::take(directory)?;
     let store = Store::open(directory).await;
     let store = store.with_context(|| format!("cannot use storage {}", directory.display()))?;
     set_first_password(&store, &config.access.admin_password).await?;

@@ -21,6 +21,10 @@ pub struct ServerConfig {
     pub upload_timeout_seconds: u64,
     /// Seconds for sending the head of a request.
     pub header_timeout_seconds: u64,
+    /// Seconds that a client may keep the server waiting for each 64 KiB of its answers.
+    pub answer_timeout_seconds: u64,
+    /// Connections at the same time.
+    pub max_connections: usize,
     /// Where a client's address is read.
     pub client_address: ClientAddress,
     /// Origins of browser apps; `*` is every one.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <storage.directory>/expansionnet.sqlite3     images, captions
+//!                     server.lock             locked by the server that uses the folder
 //!                     images/ab/ab12….jpg      photos without metadata
 //!                     thumbnails/ab/ab12….jpg
 //! ```
@@ -20,6 +21,7 @@ pub mod housekeeping;
 mod images;
 mod jobs;
 mod keys;
+mod lock;
 mod neighbours;
 mod password;
 mod secrets;
@@ -35,6 +37,7 @@ pub use jobs::{
     Progress, Recorded, Series, SeriesQuery, StoredEvent, StoredJob, Work, new_job_id,
 };
 pub use keys::{ApiKey, NewKey, ValidKey, key_name};
+pub use lock::FolderLock;
 pub use neighbours::Neighbours;
 pub use password::SHORTEST_PASSWORD;
 pub use sessions::SessionRole;
@@ -45,7 +48,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// The database and the folders of files. Cheap to clone.
@@ -56,7 +59,6 @@ pub struct Store {
     /// The one connection of those who write often: they take turns in their order.
     writer: SqlitePool,
     files: Files,
-    opened: SystemTime,
 }
 
 /// Anything that keeps the store from reading or writing.
@@ -95,6 +97,14 @@ pub enum StoreError {
     /// A thread that writes files or hashes a password died.
     #[error("working ended unexpectedly: {0}")]
     Died(String),
+    /// Another server uses the folder.
+    #[error("{} is in use by another server{}: stop it, or give this one a folder of its own", path.display(), process_text(process))]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The other server's number among the processes, where it is known.
+        process: Option<u32>,
+    },
     /// The system has no random numbers.
     #[error("random numbers: {0}")]
     Random(#[from] getrandom::Error),
@@ -130,7 +140,7 @@ impl Store {
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         sqlx::migrate!().run(&writer).await?;
         let database = SqlitePoolOptions::new().max_connections(Self::CONNECTIONS).connect_with(options).await?;
-        Ok(Store { database, writer, files: Files::new(directory), opened: SystemTime::now() })
+        Ok(Store { database, writer, files: Files::new(directory) })
     }
 
     /// Closes every connection, which folds the write-ahead log into the database file.
@@ -167,6 +177,10 @@ impl StoreError {
             _ => false,
         }
     }
+}
+
+fn process_text(process: &Option<u32>) -> String {
+    process.map(|process| format!(" (process {process})")).unwrap_or_default()
 }
 
 /// What a task gave; a task that died is an error.

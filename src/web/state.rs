@@ -1,5 +1,6 @@
 //! What every handler can reach.
 
+use super::in_progress::InProgress;
 use super::limits::Limits;
 use super::upload_memory::UploadMemory;
 use crate::captioning::{Intake, Models};
@@ -21,6 +22,8 @@ pub struct AppState {
     pub(super) store: Store,
     pub(super) jobs: Jobs,
     pub(super) metrics: Metrics,
+    /// Captions that are being made.
+    pub(super) in_progress: InProgress,
     /// None where photos are not fetched by their address.
     pub(super) fetcher: Option<Fetcher>,
     /// For the uploads that are being received and answered.
@@ -47,6 +50,7 @@ impl AppState {
             config: Arc::new(config),
             metrics: Metrics::new(models.batch_sizes()).expect("sound names of metrics"),
             models,
+            in_progress: InProgress::default(),
             store,
             fetcher: None,
         }

@@ -116,7 +116,30 @@ fn cuda_library() -> Result<PathBuf, String> {
     }
 }
 
-fn has_bfloat16(device: Device) -> bool {
+/// Lets CUDA's matrix products and convolutions round their factors to TF32, or not. tch has no call for it.
+///
+/// # Errors
+/// When this libtorch has no such switch.
+#[allow(unsafe_code)]
+pub(crate) fn allow_tf32(allowed: bool) -> Result<(), String> {
+    use libloading::os::unix::Library;
+    const CONTEXT: &[u8] = b"_ZN2at13globalContextEv";
+    const SWITCHES: [&[u8]; 2] = [b"_ZN2at7Context18setAllowTF32CuBLASEb", b"_ZN2at7Context17setAllowTF32CuDNNEb"];
+    type Context = *mut std::ffi::c_void;
+    let missing = |error: libloading::Error| format!("this libtorch has no switch for TF32 ({error})");
+    let library = Library::this();
+    // SAFETY: at::Context& at::globalContext() and void at::Context::setAllowTF32…(bool) of the libtorch that this
+    // program is linked with, whose version is pinned; references and `this` are passed as pointers.
+    unsafe {
+        let context = library.get::<unsafe extern "C" fn() -> Context>(CONTEXT).map_err(missing)?();
+        for switch in SWITCHES {
+            library.get::<unsafe extern "C" fn(Context, bool)>(switch).map_err(missing)?(context, allowed);
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn has_bfloat16(device: Device) -> bool {
     match device {
         Device::Cuda(_) => true,
         _ => cpu_has_bfloat16(),

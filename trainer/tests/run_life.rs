@@ -3,15 +3,21 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::made_dataset::MadeDataset;
 use tch::{Device, Tensor};
 use trainer::checkpoint::Package;
+use trainer::data::FeatureReader;
 use trainer::training::check::Level;
 use trainer::training::events::Line;
-use trainer::training::{CheckReport, Event, Events, Recipe, Run, TrainError, check, checkpoints, package_checkpoint};
+use trainer::training::{
+    CheckReport, Event, Events, Outcome, Recipe, Run, TrainError, check, checkpoints, package_checkpoint,
+};
 
 /// A run of the features and cross-entropy phases, its recipe kept beside it.
 fn trained(made: &MadeDataset, settings: &[&str]) -> (PathBuf, Recipe) {
@@ -168,4 +174,54 @@ fn a_missing_picture_is_left_out_and_counted_once() {
         })
         .collect();
     assert_eq!(warnings, ["1 training images are left out for want of their features, e.g. red-disc.png"]);
+}
+
+#[test]
+fn features_go_on_after_the_last_image_that_was_stored() {
+    let made = MadeDataset::new();
+    let recipe = Recipe::parse(&made.recipe(1), &[]).expect("is one");
+    let (folder, stop) = (made.path("run"), Arc::new(AtomicBool::new(false)));
+    let first_progress = |events: &mut Events| {
+        let stop = Arc::clone(&stop);
+        events.listen(Box::new(move |line| {
+            stop.fetch_or(matches!(line.event, Event::Progress { .. }), Ordering::Relaxed);
+        }));
+    };
+    let begun = |stop_early: bool| {
+        stop.store(false, Ordering::Relaxed);
+        let run = Run::open(&recipe, &folder, Device::Cpu, &stop).expect("opens");
+        let started = Rc::new(Cell::new((0, 0)));
+        let (mut events, copy) = (Events::default(), Rc::clone(&started));
+        events.listen(Box::new(move |line| {
+            if let Event::Started { iteration, iterations, .. } = line.event {
+                copy.set((iteration, iterations));
+            }
+        }));
+        if stop_early {
+            first_progress(&mut events);
+        }
+        (run.run(Some("features"), &mut events).expect("stores"), started.get())
+    };
+    // Six pictures in two splits, four in a batch.
+    assert_eq!(begun(true), (Outcome::Stopped, (0, 12)));
+    assert_eq!(begun(true), (Outcome::Stopped, (4, 12)));
+    assert_eq!(begun(false), (Outcome::Completed, (8, 12)));
+    let stored = FeatureReader::open(&folder.join("features/features.hdf5")).expect("opens");
+    assert_eq!(stored.len(), 12);
+}
+
+#[test]
+fn a_batch_of_damaged_pictures_alone_is_passed_over() {
+    let made = MadeDataset::new();
+    std::fs::write(made.path("images/red-disc.png"), b"no picture").expect("writable");
+    let (run, recipe) =
+        trained(&made, &["xe-end-to-end.batch_size=1", "xe-end-to-end.captions_per_image=1", "xe-end-to-end.epochs=1"]);
+    let (stop, mut events) = (AtomicBool::new(false), Events::kept_in(&run.join("events.jsonl")).expect("opens"));
+    let opened = Run::open(&recipe, &run, Device::Cpu, &stop).expect("opens");
+    assert_eq!(opened.run(Some("xe-end-to-end"), &mut events).expect("trains"), Outcome::Completed);
+    let left_out = |line: &Line| {
+        line.phase.as_deref() == Some("xe-end-to-end")
+            && matches!(&line.event, Event::Warning { message } if message.contains("red-disc.png"))
+    };
+    assert_eq!(lines(&run).iter().filter(|line| left_out(line)).count(), 2); // once for each of its captions
 }

@@ -65,7 +65,7 @@ enum Task {
     ///
     /// Example: cargo xtask bench serving
     Bench {
-        /// Benchmarks to run: serving, load, jobs, decoding, metrics, paper_model [default: all]
+        /// Benchmarks to run: serving, load, jobs, decoding, metrics, paper_model, training [default: all]
         names: Vec<String>,
         /// Arguments of the benchmark, after `--`, e.g. `load -- --clients 8`
         #[arg(last = true)]

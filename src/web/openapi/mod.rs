@@ -78,8 +78,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 )]
 struct ApiDoc;
 
-/// The document for people is part of the one for programs.
-const TEXT: &str = include_str!("../../../docs/API.md");
+/// The document for people is part of the one for programs. `/docs` shows it on a page without the site's own head.
+const TEXT: &str = concat!("[Caption photos](/) · [History](/history)\n\n", include_str!("../../../docs/API.md"));
 
 /// The document, made once.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {

@@ -81,6 +81,20 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// In page-locked memory if it is to go to a GPU, so that copying need not wait.
+    ///
+    /// # Errors
+    /// What libtorch says, e.g. of memory.
+    pub fn ready_for(mut self, device: Device) -> Result<Self, BatchError> {
+        if device.is_cuda() {
+            self.inputs.tensor = self.inputs.tensor.f_pin_memory(device)?;
+            if let Some(tokens) = &mut self.tokens {
+                tokens.tensor = tokens.tensor.f_pin_memory(device)?;
+            }
+        }
+        Ok(self)
+    }
 }
 
 impl Inputs {
@@ -242,8 +256,16 @@ pub fn mixed(seed: u64, index: u64) -> u64 {
 /// # Errors
 /// What libtorch says, e.g. of memory.
 pub fn to_device(inputs: &Inputs, device: Device) -> Result<Inputs, TchError> {
-    let tensor = inputs.tensor.f_to_device(device)?.f_to_kind(Kind::Float)?;
+    let tensor = sent(&inputs.tensor, device)?.f_to_kind(Kind::Float)?;
     Ok(Inputs { tensor, pads: inputs.pads.clone() })
+}
+
+/// On `device`; the copy of page-locked memory is not waited for.
+///
+/// # Errors
+/// What libtorch says, e.g. of memory.
+pub fn sent(tensor: &Tensor, device: Device) -> Result<Tensor, TchError> {
+    tensor.f_to_device_(device, tensor.kind(), true, false)
 }
 
 #[cfg(test)]

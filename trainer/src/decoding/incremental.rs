@@ -89,7 +89,7 @@ impl StepDecoder for IncrementalDecoder<'_> {
     }
 
     fn reorder(&self, state: &mut State, images: &[i64], parents: &[Vec<i64>]) -> Result<(), TchError> {
-        if (images.len() as i64) < state.images {
+        if !images.iter().copied().eq(0..state.images) {
             let index = Tensor::f_from_slice(images)?.to_device(device_of(&state.memories));
             for memory in &mut state.memories {
                 memory.keys = memory.keys.f_index_select(0, &index)?;

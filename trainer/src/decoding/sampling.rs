@@ -1,7 +1,7 @@
 //! Captions drawn word by word from the model's distribution: what self-critical training compares.
 
 use super::step::StepDecoder;
-use tch::TchError;
+use tch::{Kind, TchError, Tensor};
 
 /// How many captions to draw, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,43 +26,60 @@ pub fn sample<D: StepDecoder>(
     options: &SamplingOptions,
 ) -> Result<Vec<Vec<Vec<i64>>>, TchError> {
     let (samples, max_words) = (options.samples.max(1), options.max_words.max(1));
-    let mut state = decoder.start(source, samples as i64, max_words as i64)?;
-    let mut captions = vec![vec![vec![sos]; samples]; images];
-    let mut ongoing: Vec<usize> = (0..images).collect();
-    for word in 0..max_words {
-        // At the first step the samples of an image are still one row.
-        let (rows, drawn) = if word == 0 { (1, samples) } else { (samples, 1) };
-        let last: Vec<i64> = ongoing.iter().flat_map(|&image| last_tokens(&captions[image][..rows])).collect();
-        let probabilities = decoder.step(&mut state, &last)?.exp();
-        let words = Vec::<i64>::try_from(probabilities.f_multinomial(drawn as i64, true)?.f_flatten(0, -1)?)?;
-
-        let mut still = Vec::with_capacity(ongoing.len());
-        for (index, (&image, words)) in ongoing.iter().zip(words.chunks(samples)).enumerate() {
-            for (caption, &word) in captions[image].iter_mut().zip(words) {
-                if !ends(caption, eos) {
-                    caption.push(word);
-                }
-            }
-            if !captions[image].iter().all(|caption| ends(caption, eos)) {
-                still.push(index);
-            }
-        }
-        if still.is_empty() || word + 1 == max_words {
+    let mut state = decoder.start(source, 1, max_words as i64)?;
+    let first = draw(&decoder.step(&mut state, &vec![sos; images])?, samples)?;
+    let mut captions: Vec<Vec<i64>> = first.into_iter().map(|word| vec![sos, word]).collect();
+    // From the second word on each caption is an image of its own to the decoder, so that it leaves when it ends.
+    let mut batch: Vec<usize> = ongoing(&captions, 0..captions.len(), eos);
+    keep(decoder, &mut state, batch.iter().map(|&caption| caption / samples))?;
+    for _ in 1..max_words {
+        if batch.iter().all(|&caption| ends(&captions[caption], eos)) {
             break;
         }
-        if word == 0 || still.len() < ongoing.len() {
-            let own = |row| if word == 0 { 0 } else { row };
-            let parents = vec![(0..samples as i64).map(own).collect::<Vec<_>>(); still.len()];
-            let kept: Vec<i64> = still.iter().map(|&index| index as i64).collect();
-            decoder.reorder(&mut state, &kept, &parents)?;
-            ongoing = still.into_iter().map(|index| ongoing[index]).collect();
+        let last: Vec<i64> = batch.iter().filter_map(|&caption| captions[caption].last().copied()).collect();
+        let words = draw(&decoder.step(&mut state, &last)?, 1)?;
+        for (&caption, word) in batch.iter().zip(words) {
+            if !ends(&captions[caption], eos) {
+                captions[caption].push(word);
+            }
+        }
+        let still = ongoing(&captions, batch.iter().copied(), eos);
+        if still.len() * 8 <= batch.len() * 7 {
+            // Leaving costs a copy of those who stay, so that a few leave together.
+            keep(decoder, &mut state, (0..batch.len()).filter(|&place| !ends(&captions[batch[place]], eos)))?;
+            batch = still;
         }
     }
-    Ok(captions)
+    Ok(captions.chunks(samples).map(<[_]>::to_vec).collect())
 }
 
-fn last_tokens(captions: &[Vec<i64>]) -> impl Iterator<Item = i64> {
-    captions.iter().filter_map(|caption| caption.last().copied())
+/// Those of `captions` that have not ended.
+fn ongoing(captions: &[Vec<i64>], of: impl Iterator<Item = usize>, eos: i64) -> Vec<usize> {
+    of.filter(|&caption| !ends(&captions[caption], eos)).collect()
+}
+
+/// Goes on with one row for each of these images of the decoder's batch.
+fn keep<D: StepDecoder>(
+    decoder: &D,
+    state: &mut D::State,
+    images: impl Iterator<Item = usize>,
+) -> Result<(), TchError> {
+    let images: Vec<i64> = images.map(|image| image as i64).collect();
+    if images.is_empty() {
+        return Ok(());
+    }
+    decoder.reorder(state, &images, &vec![vec![0]; images.len()])
+}
+
+/// `count` words of each row of `log_probs` `[rows, vocab]`, by their probabilities.
+fn draw(log_probs: &Tensor, count: usize) -> Result<Vec<i64>, TchError> {
+    let (rows, words) = log_probs.size2()?;
+    let cumulated = log_probs.f_exp()?.f_cumsum(-1, Kind::Double)?;
+    let points = Tensor::f_rand([rows, count as i64], (Kind::Double, log_probs.device()))?;
+    let points = points * cumulated.f_narrow(1, words - 1, 1)?;
+    // The first word whose cumulated probability exceeds the point, which no word of probability 0 can be.
+    let drawn = points.f_searchsorted(&cumulated, false, true, "right", None::<Tensor>)?;
+    Vec::try_from(drawn.f_clamp_max(words - 1)?.f_flatten(0, 1)?)
 }
 
 /// SOS is no end, even where a model has the same word for both.
@@ -74,7 +91,6 @@ fn ends(caption: &[i64], eos: i64) -> bool {
 mod tests {
     use super::*;
     use std::cell::RefCell;
-    use tch::Tensor;
 
     const SOS: i64 = 0;
     const EOS: i64 = 1;

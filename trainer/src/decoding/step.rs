@@ -18,7 +18,7 @@ pub trait StepDecoder {
     /// Log-probabilities `[rows, vocab_size]` of the word after `tokens` (one a row).
     fn step(&self, state: &mut Self::State, tokens: &[i64]) -> Result<Tensor, TchError>;
 
-    /// Goes on with the images at `images` (indices into the present ones, ascending) and, for
-    /// each of them, with rows that continue the rows `parents` (indices within the image).
+    /// Goes on with the images at `images` (indices into the present ones, not descending; one may come
+    /// several times) and, for each of them, with rows that continue the rows `parents` (indices within the image).
     fn reorder(&self, state: &mut Self::State, images: &[i64], parents: &[Vec<i64>]) -> Result<(), TchError>;
 }

@@ -45,6 +45,31 @@ impl Backbone {
         features.to_kind(Kind::Float)
     }
 
+    /// Pieces of the work, one after the other.
+    pub fn segments(&self) -> usize {
+        match self {
+            Backbone::Swin(swin) => swin.segments(),
+            Backbone::EfficientNet(net) => net.segments(),
+        }
+    }
+
+    /// What the segment at `index` makes of what the one before it made, the first of images; all in turn are
+    /// [`Backbone::forward_t`] (of float32 weights).
+    pub fn forward_segment(&self, index: usize, x: &Tensor, train: bool) -> Tensor {
+        match self {
+            Backbone::Swin(swin) => swin.forward_segment(index, x, train),
+            Backbone::EfficientNet(net) => net.forward_segment(index, x, train),
+        }
+    }
+
+    /// What a pass in training moves besides the weights: running means and variances.
+    pub fn running(&self) -> Vec<Tensor> {
+        match self {
+            Backbone::Swin(_) => Vec::new(),
+            Backbone::EfficientNet(net) => net.running(),
+        }
+    }
+
     /// Computes once what does not depend on the image. Call after loading, never before training.
     pub fn prepare_inference(&mut self) {
         tch::no_grad(|| match self {

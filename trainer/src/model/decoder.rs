@@ -5,10 +5,10 @@
 
 use super::config::{Dropouts, ModelConfig};
 use super::dynamic_expansion::DynamicExpansion;
-use super::layers::{CrossMemory, FeedForward, MultiHeadAttention, dropout, layer_norm, linear, vectors};
+use super::layers::{CrossMemory, FeedForward, MultiHeadAttention, dropout, layer_norm, linear, project, vectors};
 use super::masks::DecoderMasks;
+use tch::Tensor;
 use tch::nn::{LayerNorm, Linear, Module, Path};
-use tch::{Kind, Tensor};
 
 /// One decoder layer (pre-norm): dynamic expansion, cross-attention, feed-forward.
 #[derive(Debug)]
@@ -61,7 +61,8 @@ pub struct Decoder {
     pub(crate) decoders: Vec<DecoderLayer>,
     pub(crate) dec_reduce_group: Linear,
     pub(crate) dec_reduce_norm: LayerNorm,
-    pub(crate) vocab_linear: Linear,
+    /// States to word scores.
+    pub vocab_linear: Linear,
     dropouts: Dropouts,
 }
 
@@ -88,18 +89,29 @@ impl Decoder {
     ///
     /// The batch may hold several captions of each image, side by side.
     pub fn forward_t(&self, tokens: &Tensor, encoded: &Tensor, masks: &DecoderMasks, train: bool) -> Tensor {
+        let captions = tokens.size()[0];
+        let memories =
+            self.remember(encoded).into_iter().map(|memory| memory.for_captions(captions)).collect::<Vec<_>>();
+        project(&self.vocab_linear, &self.states(tokens, &memories, masks, train))
+    }
+
+    /// What each layer attends to of the encoder's output `[images, image tokens, d_model]`.
+    pub fn remember(&self, encoded: &Tensor) -> Vec<CrossMemory> {
+        self.decoders.iter().map(|layer| layer.mha.remember(encoded)).collect()
+    }
+
+    /// The states `[batch, positions, d_model]` from which `vocab_linear` scores the word after each of `tokens`
+    /// `[batch, positions]`; `memories` are of the image of each row.
+    pub fn states(&self, tokens: &Tensor, memories: &[CrossMemory], masks: &DecoderMasks, train: bool) -> Tensor {
         let embedded = dropout(self.embed(tokens), self.dropouts.decoder_input, train);
-        let positions = Tensor::arange(tokens.size()[1], (Kind::Int64, tokens.device()));
-        let mut y = embedded + self.pos_encoder.index_select(0, &positions);
+        let mut y = embedded + self.pos_encoder.narrow(0, 0, tokens.size()[1]);
         let mut outputs = Vec::with_capacity(self.decoders.len());
-        for layer in &self.decoders {
-            let memory = layer.mha.remember(encoded).for_captions(tokens.size()[0]);
-            y = layer.forward_t(&y, &memory, masks, train);
+        for (layer, memory) in self.decoders.iter().zip(memories) {
+            y = layer.forward_t(&y, memory, masks, train);
             outputs.push(y.shallow_clone());
         }
-        let reduced = self.dec_reduce_group.forward(&Tensor::cat(&outputs, -1));
-        let y = y + dropout(reduced, self.dropouts.other, train);
-        self.vocab_linear.forward(&self.dec_reduce_norm.forward(&y))
+        let reduced = project(&self.dec_reduce_group, &Tensor::cat(&outputs, -1));
+        self.dec_reduce_norm.forward(&(y + dropout(reduced, self.dropouts.other, train)))
     }
 
     /// Word vectors scaled by sqrt(d_model): `[..]` to `[.., d_model]`.

@@ -4,9 +4,10 @@
 //! the sequence is spread over `positions x expansion_length` vectors and gathered back.
 //! [`crate::decoding::incremental`] computes the same one position at a time.
 
-use super::layers::{dropout, linear, normalize_rows, vectors};
-use tch::Tensor;
-use tch::nn::{Linear, Module, Path};
+use super::layers::{dropout, linear, normalize_rows, project, vectors};
+use super::precision::product;
+use tch::nn::{Linear, Path};
+use tch::{Kind, Tensor};
 
 /// One dynamic expansion layer; fields mirror `dyn_exp.*` in the checkpoint.
 #[derive(Debug)]
@@ -45,34 +46,50 @@ impl DynamicExpansion {
     ///
     /// `mask` `[batch, positions, positions]` is 1 where the row's position may see the column's.
     pub fn forward_t(&self, x: &Tensor, mask: &Tensor, train: bool) -> Tensor {
-        let cond = self.cond_embed.forward(x);
-        let keys = self.key_linear.forward(x).transpose(-1, -2); // [batch, d, positions]
+        let cond = project(&self.cond_embed, x);
+        let keys = project(&self.key_linear, x).transpose(-1, -2); // [batch, d, positions]
 
         // (query + cond) . key = query . key + cond . key, so the expanded queries are never made:
         // [batch, 1, E, positions] + [batch, positions, 1, positions] -> [batch, positions, E, positions]
-        let z = (self.query_exp_vectors.matmul(&keys).unsqueeze(1) + cond.matmul(&keys).unsqueeze(2)) * self.scale;
+        let of_queries = product(&self.query_exp_vectors, &keys).unsqueeze(1);
+        let z = (of_queries + product(&cond, &keys).unsqueeze(2)) * self.scale;
         let z = dropout(z, self.dropout, train);
 
-        let bias = &self.bias_exp_vectors + cond.unsqueeze(2); // [batch, positions, E, d]
-        let class_a = self.one_class(&z.relu(), &self.class_a_embed.forward(x), &bias, mask, train);
-        let class_b = self.one_class(&z.neg().relu_(), &self.class_b_embed.forward(x), &bias, mask, train);
-        let selector = self.selector_embed.forward(x).sigmoid_();
-        class_b.lerp_tensor(&class_a, &selector)
+        // Both classes at once: [2, batch, positions, E, positions] and [2, batch, positions, d].
+        let weights = Tensor::stack(&[&z, &z.neg()], 0).relu_();
+        let values = Tensor::stack(&[project(&self.class_a_embed, x), project(&self.class_b_embed, x)], 0);
+        let gathered = dropout(self.spread_and_gather(&weights, &values, &cond, mask, train), self.dropout, train);
+        let selector = project(&self.selector_embed, x).sigmoid_();
+        gathered.get(1).lerp_tensor(&gathered.get(0), &selector)
     }
 
-    /// Forward to every position's expansions and back, for one class.
+    /// Forward to every position's expansions and back: `[2, batch, positions, d]`.
     ///
-    /// `weights` `[batch, positions, E, positions]` (not negative), `values` `[batch, positions, d]`,
-    /// `bias` `[batch, positions, E, d]`.
-    fn one_class(&self, weights: &Tensor, values: &Tensor, bias: &Tensor, mask: &Tensor, train: bool) -> Tensor {
+    /// `weights` `[2, batch, positions, E, positions]` (not negative), `values` `[2, batch, positions, d]`,
+    /// `cond` `[batch, positions, d]`.
+    fn spread_and_gather(
+        &self,
+        weights: &Tensor,
+        values: &Tensor,
+        cond: &Tensor,
+        mask: &Tensor,
+        train: bool,
+    ) -> Tensor {
         let forward = normalize_rows(&(weights * mask.unsqueeze(2)), -1);
-        let expanded = forward.flatten(1, 2).matmul(values); // [batch, positions * E, d]
-        let expanded = dropout(expanded, self.dropout, train) + bias.flatten(1, 2);
+        let expanded = product(&forward.flatten(2, 3), values); // [2, batch, positions * E, d]
+        let expanded = dropout(expanded, self.dropout, train);
 
         // Position t gathers from the expansions of positions <= t:
-        // [batch, s, E, t] -> [batch, t, s, E] -> [batch, t, s * E]
-        let backward = weights.permute([0, 3, 1, 2]) * mask.unsqueeze(-1);
-        let backward = normalize_rows(&backward.flatten(2, 3), -1);
-        dropout(backward.matmul(&expanded), self.dropout, train)
+        // [2, batch, s, E, t] -> [2, batch, t, s, E] -> [2, batch, t, s * E]
+        let backward = weights.permute([0, 1, 4, 2, 3]) * mask.unsqueeze(-1);
+        let (positions, length) = (backward.size()[3], backward.size()[4]);
+        let backward = normalize_rows(&backward.flatten(3, 4), -1);
+
+        // What is gathered of the biases, Q'_e + cond_s, needs only the sums of weights over e and over s, so that the
+        // expanded biases [batch, positions * E, d] are never made.
+        let split = backward.unflatten(3, [positions, length]);
+        let per_position = split.sum_dim_intlist(-1, false, None::<Kind>); // [2, batch, t, s]
+        let per_vector = split.sum_dim_intlist(-2, false, None::<Kind>); // [2, batch, t, E]
+        product(&backward, &expanded) + product(&per_position, cond) + product(&per_vector, &self.bias_exp_vectors)
     }
 }

@@ -4,6 +4,7 @@
 //! hence its padding, which is uneven at stride 2, and batch norm's epsilon of 1e-3.
 
 use super::config::EfficientNetLite;
+use super::precision::narrow;
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor};
 
@@ -68,12 +69,31 @@ impl EfficientNet {
 
     /// Images `[batch, 3, side, side]` to features `[batch, tokens, 1280]`.
     pub fn forward_t(&self, images: &Tensor, train: bool) -> Tensor {
-        let mut x = self.conv_stem.forward_t(images, train).clamp_(0., 6.);
-        for block in &self.blocks {
-            x = block.forward_t(&x, train);
+        (0..self.segments()).fold(images.shallow_clone(), |x, index| self.forward_segment(index, &x, train))
+    }
+
+    /// Pieces of the work, one after the other: the stem, each block, the head.
+    pub fn segments(&self) -> usize {
+        self.blocks.len() + 2
+    }
+
+    /// What the segment at `index` makes of what the one before it made: all in turn are [`Self::forward_t`].
+    pub fn forward_segment(&self, index: usize, x: &Tensor, train: bool) -> Tensor {
+        match index.checked_sub(1) {
+            None => self.conv_stem.forward_t(x, train).clamp_(0., 6.),
+            Some(block) if block < self.blocks.len() => self.blocks[block].forward_t(x, train),
+            Some(_) => self.conv_head.forward_t(x, train).clamp_(0., 6.).flatten(2, 3).transpose(1, 2),
         }
-        let map = self.conv_head.forward_t(&x, train).clamp_(0., 6.);
-        map.flatten(2, 3).transpose(1, 2)
+    }
+
+    /// The running means and variances, which a pass in training moves.
+    pub fn running(&self) -> Vec<Tensor> {
+        let of_block = |block: &MobileBlock| {
+            let expand = block.expand.iter().flat_map(ConvBatchNorm::running);
+            expand.chain(block.depthwise.running()).chain(block.project.running()).collect::<Vec<_>>()
+        };
+        let blocks = self.blocks.iter().flat_map(of_block);
+        self.conv_stem.running().into_iter().chain(blocks).chain(self.conv_head.running()).collect()
     }
 
     /// Folds every batch norm into its convolution. Call after loading, never before training.
@@ -214,7 +234,19 @@ impl ConvBatchNorm {
         }
     }
 
+    fn running(&self) -> [Tensor; 2] {
+        [self.running_mean.shallow_clone(), self.running_var.shallow_clone()]
+    }
+
     fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        if let Some(kind) = narrow() {
+            let bias = bias.map(|bias| bias.to_kind(kind));
+            return self.convolve_as_it_is(&x.to_kind(kind), &weight.to_kind(kind), bias.as_ref()).to_kind(Kind::Float);
+        }
+        self.convolve_as_it_is(x, weight, bias)
+    }
+
+    fn convolve_as_it_is(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
         let Conv { kernel, stride, groups, .. } = self.sizes;
         let (before, after) = same_padding(x.size()[2], kernel, stride);
         if before == after {

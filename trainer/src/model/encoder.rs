@@ -1,7 +1,7 @@
 //! The encoder: projected features through static expansion layers.
 
 use super::config::{Dropouts, ModelConfig};
-use super::layers::{FeedForward, dropout, layer_norm, linear};
+use super::layers::{FeedForward, dropout, layer_norm, linear, project};
 use super::static_expansion::StaticExpansion;
 use tch::Tensor;
 use tch::nn::{LayerNorm, Linear, Module, Path};
@@ -75,14 +75,14 @@ impl Encoder {
     /// Features `[batch, tokens, feature_dim]` to `[batch, tokens, d_model]`;
     /// `token_mask` `[batch, 1, tokens]` is 0 at padding.
     pub fn forward_t(&self, features: &Tensor, token_mask: Option<&Tensor>, train: bool) -> Tensor {
-        let projected = self.input_linear.forward(features);
+        let projected = project(&self.input_linear, features);
         let mut x = dropout(projected, self.dropouts.encoder_input, train);
         let mut outputs = Vec::with_capacity(self.encoders.len());
         for layer in &self.encoders {
             x = layer.forward_t(&x, token_mask, train);
             outputs.push(x.shallow_clone());
         }
-        let reduced = self.enc_reduce_group.forward(&Tensor::cat(&outputs, -1));
+        let reduced = project(&self.enc_reduce_group, &Tensor::cat(&outputs, -1));
         self.enc_reduce_norm.forward(&(x + dropout(reduced, self.dropouts.other, train)))
     }
 }

@@ -1,6 +1,7 @@
 //! The small pieces that every part of the model is made of.
 
-use tch::nn::{self, LayerNorm, Linear, Module, Path};
+use super::precision::{self, attention};
+use tch::nn::{self, LayerNorm, Linear, Path};
 use tch::{Device, Kind, Tensor};
 
 /// A linear layer with bias; weights start Xavier-uniform as in the original.
@@ -43,6 +44,10 @@ pub fn project(linear: &Linear, x: &Tensor) -> Tensor {
 /// [`project`] with weight `[out, in]` and bias `[out]` given.
 pub fn project_by(weight: &Tensor, bias: Option<&Tensor>, x: &Tensor) -> Tensor {
     const FEW: i64 = 16;
+    if let Some(kind) = precision::narrow() {
+        let bias = bias.map(|bias| bias.to_kind(kind));
+        return x.to_kind(kind).linear(&weight.to_kind(kind), bias.as_ref()).to_kind(Kind::Float);
+    }
     let mut shape = x.size();
     let Some(in_dim) = shape.pop() else { return x.linear(weight, bias) };
     let rows: i64 = shape.iter().product();
@@ -59,7 +64,29 @@ pub fn project_by(weight: &Tensor, bias: Option<&Tensor>, x: &Tensor) -> Tensor 
 
 /// Dropout that costs nothing when it does nothing.
 pub fn dropout(input: Tensor, probability: f64, train: bool) -> Tensor {
-    if train && probability > 0. { input.dropout(probability, true) } else { input }
+    if !train || probability <= 0. {
+        return input;
+    }
+    match input.device() {
+        Device::Cpu => &input * kept(&input, 1. - probability),
+        _ => input.dropout(probability, true),
+    }
+}
+
+/// 0 at elements to drop, else what the others are multiplied by, in the shape of `input`.
+///
+/// On a CPU libtorch draws a random number for each element, which took most of a training step. Here one of 64 bits
+/// is drawn for four elements; shares are multiples of 2^-16, and the factor makes up for the rounding.
+fn kept(input: &Tensor, share: f64) -> Tensor {
+    const STEPS: f64 = 65536.;
+    let elements = input.numel() as i64;
+    let draws = [(elements + 3) / 4];
+    let drawn = Tensor::empty(draws, (Kind::Int64, Device::Cpu)).random_from_(i64::MIN, None); // all 64 bits
+    let limit = (share * STEPS).round().max(1.);
+    let kept = drawn.view_dtype(Kind::Int16).lt(limit as i64 - 32768);
+    let mut factors = kept.narrow(0, 0, elements).view(input.size().as_slice()).to_kind(input.kind());
+    factors *= STEPS / limit;
+    factors
 }
 
 /// The feed-forward layer of the body: linear, ReLU, linear.
@@ -116,6 +143,11 @@ impl CrossMemory {
         let repeated = |tensor: Tensor| tensor.repeat_interleave_self_int(each, 0, None);
         CrossMemory { keys: repeated(self.keys), values: repeated(self.values) }
     }
+
+    /// That of the images at `index` `[captions]`, one after another.
+    pub fn of_images(&self, index: &Tensor) -> Self {
+        CrossMemory { keys: self.keys.index_select(0, index), values: self.values.index_select(0, index) }
+    }
 }
 
 impl MultiHeadAttention {
@@ -133,8 +165,8 @@ impl MultiHeadAttention {
     /// Projects the encoder's output `[images, tokens, d_model]` to keys and values.
     pub fn remember(&self, encoded: &Tensor) -> CrossMemory {
         CrossMemory {
-            keys: self.split_heads(&self.wk.forward(encoded)),
-            values: self.split_heads(&self.wv.forward(encoded)),
+            keys: self.split_heads(&project(&self.wk, encoded)),
+            values: self.split_heads(&project(&self.wv, encoded)),
         }
     }
 
@@ -154,8 +186,7 @@ impl MultiHeadAttention {
             queries *= mask;
         }
         let queries = self.split_heads(&queries);
-        let attended =
-            Tensor::scaled_dot_product_attention(&queries, &memory.keys, &memory.values, bias, 0., false, None, false);
+        let attended = attention(&queries, &memory.keys, &memory.values, bias);
         // [images, heads, positions, d_k] -> [images, positions, d_model]
         let joined = attended.transpose(1, 2).flatten(2, 3);
         project(&self.out_linear, &joined)
@@ -179,7 +210,7 @@ pub const EPSILON: f64 = 1e-9;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::nn::VarStore;
+    use tch::nn::{Module, VarStore};
 
     #[test]
     fn few_rows_are_projected_like_many() {
@@ -192,6 +223,25 @@ mod tests {
             assert_eq!(ours.size(), plain.size());
             assert!(ours.allclose(&plain, 1e-5, 1e-6, false), "{shape:?}");
         }
+    }
+
+    #[test]
+    fn dropout_keeps_its_share_and_the_mean() {
+        tch::manual_seed(7);
+        let ones = Tensor::ones([250, 401], (Kind::Float, Device::Cpu));
+        for probability in [0.1, 0.3, 0.9] {
+            let dropped = dropout(ones.shallow_clone(), probability, true);
+            let share = dropped.eq(0.).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+            assert!((share - probability).abs() < 6e-3, "{share}");
+            assert!((dropped.max().double_value(&[]) - 1. / (1. - probability)).abs() < 1e-3);
+            // No lane of the four in a draw is unlike the others.
+            for lane in 0..4 {
+                let of_lane = dropped.flatten(0, 1).slice(0, lane, None, 4).eq(0.).to_kind(Kind::Double);
+                let share = of_lane.mean(Kind::Double).double_value(&[]);
+                assert!((share - probability).abs() < 0.012, "{lane}: {share}");
+            }
+        }
+        assert_eq!(dropout(ones.shallow_clone(), 0.5, false), ones);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct DecoderMasks {
     pub causal: Tensor,
     /// 1 at words, 0 at padding: `[batch, positions, 1]`; none where nothing is padded.
     pub positions: Option<Tensor>,
-    /// Added to the cross-attention scores: `[batch, 1, positions, tokens]`; none without padding.
+    /// Added to the cross-attention scores: `[batch, 1, positions, tokens]`; none without padded features.
     pub cross_bias: Option<Tensor>,
 }
 
@@ -39,12 +39,18 @@ impl DecoderMasks {
     /// Padded positions attend evenly to everything, as in the original; no other row sees them.
     pub fn padded(caption_pads: &[i64], positions: i64, feature_pads: &[i64], tokens: i64, device: Device) -> Self {
         let words = filled(caption_pads, positions, device); // [batch, positions]
-        let features = filled(feature_pads, tokens, device); // [batch, tokens]
         let rows = words.unsqueeze(2);
-        let hidden = &rows * features.rsub_scalar(1.).unsqueeze(1); // [batch, positions, tokens]
+        let cross_bias = feature_pads.iter().any(|&pads| pads > 0).then(|| {
+            let features = filled(feature_pads, tokens, device); // [batch, tokens]
+            let hidden = &rows * features.rsub_scalar(1.).unsqueeze(1); // [batch, positions, tokens]
+            (hidden * MASKED_SCORE).unsqueeze(1)
+        });
+        if caption_pads.iter().all(|&pads| pads == 0) {
+            return DecoderMasks { cross_bias, ..DecoderMasks::causal(positions, device) };
+        }
         DecoderMasks {
             causal: lower_triangle(positions, device) * words.unsqueeze(1) * &rows,
-            cross_bias: Some((hidden * MASKED_SCORE).unsqueeze(1)),
+            cross_bias,
             positions: Some(rows),
         }
     }
@@ -76,5 +82,8 @@ mod tests {
         assert_eq!(values(&masks.causal), [1., 0., 0., 1., 1., 0., 0., 0., 0.]);
         let bias = masks.cross_bias.expect("features are padded");
         assert_eq!(values(&bias), [0., -1e4, 0., -1e4, 0., 0.]);
+        let unpadded = DecoderMasks::padded(&[0], 3, &[0], 2, Device::Cpu);
+        assert!(unpadded.cross_bias.is_none() && unpadded.positions.is_none());
+        assert_eq!(values(&unpadded.causal), [1., 0., 0., 1., 1., 0., 1., 1., 1.]);
     }
 }

@@ -11,6 +11,7 @@ pub mod efficientnet;
 pub mod encoder;
 pub mod layers;
 pub mod masks;
+pub mod precision;
 pub mod static_expansion;
 pub mod swin;
 

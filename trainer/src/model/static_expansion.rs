@@ -3,9 +3,10 @@
 //! The input sequence is spread over learned vectors of several lengths (forward) and gathered
 //! back (backward), twice, for a positive and a negative class that a selector mixes.
 
-use super::layers::{dropout, linear, normalize_rows, vectors};
+use super::layers::{dropout, linear, normalize_rows, project, vectors};
+use super::precision::product;
 use tch::Tensor;
-use tch::nn::{Linear, Module, Path};
+use tch::nn::{Linear, Path};
 
 /// One static expansion layer; fields mirror `stc_exp.*` in the checkpoint.
 #[derive(Debug)]
@@ -43,29 +44,31 @@ impl StaticExpansion {
     /// `[batch, tokens, d_model]` to the same shape; `token_mask` `[batch, 1, tokens]` is 0 at padding.
     pub fn forward_t(&self, x: &Tensor, token_mask: Option<&Tensor>, train: bool) -> Tensor {
         // [expansions, d] x [batch, d, tokens] -> [batch, expansions, tokens]
-        let keys = self.key_embed.forward(x);
-        let z = self.query_exp_vectors.matmul(&keys.transpose(-1, -2)) * self.scale;
+        let keys = project(&self.key_embed, x);
+        let z = product(&self.query_exp_vectors, &keys.transpose(-1, -2)) * self.scale;
         let z = dropout(z, self.dropout, train);
 
-        let class_a = self.one_class(&z.relu(), &self.class_a_embed.forward(x), token_mask, train);
-        let class_b = self.one_class(&z.neg().relu_(), &self.class_b_embed.forward(x), token_mask, train);
-        let selector = self.selector_embed.forward(x).sigmoid_();
-        class_b.lerp_tensor(&class_a, &selector)
+        // Both classes at once: [2, batch, expansions, tokens] and [2, batch, tokens, d].
+        let weights = Tensor::stack(&[&z, &z.neg()], 0).relu_();
+        let values = Tensor::stack(&[project(&self.class_a_embed, x), project(&self.class_b_embed, x)], 0);
+        let gathered = self.spread_and_gather(&weights, &values, token_mask, train);
+        let selector = project(&self.selector_embed, x).sigmoid_();
+        gathered.get(1).lerp_tensor(&gathered.get(0), &selector)
     }
 
-    /// Forward to the expansions and back to the tokens, for one class.
+    /// Forward to the expansions and back to the tokens: `[2, batch, tokens, d_model]`.
     ///
-    /// `weights` `[batch, expansions, tokens]` (not negative), `values` `[batch, tokens, d_model]`.
-    fn one_class(&self, weights: &Tensor, values: &Tensor, token_mask: Option<&Tensor>, train: bool) -> Tensor {
+    /// `weights` `[2, batch, expansions, tokens]` (not negative), `values` `[2, batch, tokens, d_model]`.
+    fn spread_and_gather(&self, weights: &Tensor, values: &Tensor, token_mask: Option<&Tensor>, train: bool) -> Tensor {
         let forward = match token_mask {
             Some(mask) => normalize_rows(&(weights * mask), -1),
             None => normalize_rows(weights, -1),
         };
-        let expanded = forward.matmul(values) + &self.bias_exp_vectors; // [batch, expansions, d_model]
+        let expanded = product(&forward, values) + &self.bias_exp_vectors; // [2, batch, expansions, d_model]
         let expanded = dropout(expanded, self.dropout, train);
 
-        let backward = self.backward_weights(weights); // [batch, tokens, expansions]
-        let gathered = backward.matmul(&expanded) / self.expansion_lengths.len() as f64;
+        let backward = self.backward_weights(weights); // [2, batch, tokens, expansions]
+        let gathered = product(&backward, &expanded) / self.expansion_lengths.len() as f64;
         dropout(gathered, self.dropout, train)
     }
 

@@ -48,7 +48,9 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
     let all = run.all_images();
     let left: Vec<Image> = all.iter().filter(|image| !writer.has(image.id)).cloned().collect();
     let (tokens, channels) = shape(&backbone, &run.config, run.device)?;
-    check_disk(&folder, disk_need(left.len(), tokens, channels, phase.kind))?;
+    let needed = disk_need(left.len(), tokens, channels, phase.kind);
+    check_disk(&folder, needed)?;
+    events.log(format!("{} images left, for which {:.2} GB of disk are needed", left.len(), needed as f64 / 1e9));
     events.tell(Event::Started {
         step: "features".to_owned(),
         recipe: run.recipe.hash(),

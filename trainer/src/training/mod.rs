@@ -1,8 +1,8 @@
 //! The training recipe: losses, optimiser, learning rates, phases and the run that puts them together.
 //!
 //! Read it from the outside in: [`recipe`] says what is to be done, [`run`] does it phase by phase,
-//! `phase` is the loop, `step` the two kinds of iterations ([`cross_entropy`], [`self_critical`]),
-//! and [`events`] tells of it.
+//! `phase` is the loop, `step` the two kinds of iterations ([`cross_entropy`], [`self_critical`]), `teacher` how given
+//! captions go through the decoder, and [`events`] tells of it.
 
 pub mod check;
 pub mod cross_entropy;
@@ -15,13 +15,16 @@ mod meter;
 pub mod network;
 pub mod packaging;
 mod phase;
+pub mod precision;
 pub mod radam;
 pub mod recipe;
+mod recomputation;
 pub mod run;
 pub mod schedule;
 pub mod self_critical;
 pub mod start;
 mod step;
+mod teacher;
 
 pub use check::{CheckReport, check};
 pub use cross_entropy::{LabelSmoothing, cross_entropy};
@@ -29,6 +32,7 @@ pub use events::{Ending, Event, Events, FailureKind};
 pub use folder::RunFolder;
 pub use network::Network;
 pub use packaging::{CheckpointInfo, checkpoint_weights, checkpoints, package_checkpoint};
+pub use precision::Precision;
 pub use radam::RAdam;
 pub use recipe::{Phase, Recipe, RecipeError, TrainingPhase};
 pub use run::{Outcome, Run, TrainError};

@@ -1,10 +1,12 @@
 //! What a phase trains: the body on stored features, or backbone and body on images.
 
+use super::recomputation::Recomputation;
 use crate::data::Inputs;
-use crate::model::masks::{DecoderMasks, token_mask};
+use crate::model::masks::token_mask;
 use crate::model::{Backbone, CaptioningModel, Decoder, Dropouts, ExpansionNet, ModelConfig};
+use std::cell::RefCell;
+use tch::Tensor;
 use tch::nn::Path;
-use tch::{Device, Tensor};
 
 /// The trained part of the model.
 #[derive(Debug)]
@@ -12,11 +14,13 @@ pub struct Network {
     /// In the graph where images are read; none where stored features are.
     backbone: Option<Backbone>,
     body: ExpansionNet,
+    /// Where the backbone's activations are computed twice: the pass whose gradients are still to come.
+    recomputation: Option<RefCell<Option<Recomputation>>>,
 }
 
 impl From<CaptioningModel> for Network {
     fn from(CaptioningModel { backbone, body }: CaptioningModel) -> Self {
-        Network { backbone: Some(backbone), body }
+        Network { backbone: Some(backbone), body, recomputation: None }
     }
 }
 
@@ -32,7 +36,14 @@ impl Network {
         Network {
             backbone: end_to_end.then(|| Backbone::new(path, config, dropouts.drop_path)),
             body: ExpansionNet::new(path, config, dropouts),
+            recomputation: None,
         }
+    }
+
+    /// The same, with the backbone's activations computed twice in training rather than kept: gradients must then be
+    /// taken with [`Network::backward`].
+    pub fn recomputing(self) -> Self {
+        Network { recomputation: Some(RefCell::default()), ..self }
     }
 
     /// The encoder's output, `[images, tokens, d_model]`.
@@ -40,46 +51,33 @@ impl Network {
         let encoder = &self.body.encoder;
         match &self.backbone {
             None => encoder.forward_t(&inputs.tensor, input_mask(inputs).as_ref(), train),
-            Some(backbone) => encoder.forward_t(&backbone.forward_t(&inputs.tensor, train), None, train),
+            Some(backbone) => encoder.forward_t(&self.features(backbone, &inputs.tensor, train), None, train),
+        }
+    }
+
+    fn features(&self, backbone: &Backbone, images: &Tensor, train: bool) -> Tensor {
+        match &self.recomputation {
+            Some(kept) if train => {
+                let first = Recomputation::first(backbone, images);
+                let features = first.features();
+                kept.replace(Some(first));
+                features
+            }
+            _ => backbone.forward_t(images, train),
+        }
+    }
+
+    /// Adds the gradients of a loss that came of the last [`Network::encode`] in training.
+    pub fn backward(&self, loss: &Tensor) {
+        loss.backward();
+        let pending = self.recomputation.as_ref().and_then(RefCell::take);
+        if let (Some(backbone), Some(pending)) = (&self.backbone, pending) {
+            pending.backward(backbone);
         }
     }
 
     /// The decoder.
     pub fn decoder(&self) -> &Decoder {
         &self.body.decoder
-    }
-}
-
-/// Masks for captions, as many of each image, side by side, of which the last `caption_pads` of `positions`
-/// words are padding, over features of which the last `feature_pads` (one count an image; empty: none) of
-/// `tokens` are.
-pub(super) fn masks(
-    caption_pads: &[i64],
-    positions: i64,
-    feature_pads: &[i64],
-    tokens: i64,
-    device: Device,
-) -> DecoderMasks {
-    let captions = caption_pads.len();
-    let each = captions / feature_pads.len().max(1);
-    let feature_pads: Vec<i64> = match feature_pads {
-        [] => vec![0; captions],
-        _ => feature_pads.iter().flat_map(|&pads| std::iter::repeat_n(pads, each)).collect(),
-    };
-    DecoderMasks::padded(caption_pads, positions, &feature_pads, tokens, device)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::masks;
-    use tch::{Device, Tensor};
-
-    #[test]
-    fn captions_of_one_image_share_its_padding() {
-        // Two captions each of two images with three tokens, the second one's last padded.
-        let masks = masks(&[0, 0, 0, 1], 1, &[0, 1], 3, Device::Cpu);
-        let bias = masks.cross_bias.expect("features are padded").flatten(0, 2);
-        let rows = [[0f32, 0., 0.], [0., 0., 0.], [0., 0., -1e4], [0., 0., 0.]];
-        assert_eq!(bias, Tensor::from_slice2(&rows));
     }
 }

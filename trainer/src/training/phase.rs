@@ -15,12 +15,13 @@ use crate::data::batches::mixed;
 use crate::data::{Batch, BatchError, BatchMaker, Prefetch};
 use crate::device::device_name;
 use crate::metrics::reward::SACRE_EOS;
+use crate::model::precision::multiplying_in;
 use std::time::Instant;
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
 
 /// Batches one after another of which no image can be read, until it must be more than a bad image or two.
-const MOST_EMPTY: u32 = 8;
+const MOST_UNREADABLE: u32 = 8;
 
 /// A phase at work.
 pub(super) struct PhaseRun<'a> {
@@ -31,6 +32,8 @@ pub(super) struct PhaseRun<'a> {
     optimiser: RAdam,
     checkpoints: Checkpoints,
     progress: Progress,
+    /// Batches so far, one after another, of which no image can be read.
+    unreadable: u32,
 }
 
 impl<'a> PhaseRun<'a> {
@@ -56,9 +59,12 @@ impl<'a> PhaseRun<'a> {
         }
         tch::manual_seed(mixed(run.recipe.seed, hash_of(&phase.name)) as i64);
         let store = VarStore::new(run.device);
-        let network = Network::new(&store.root(), &run.config, phase.dropouts.into(), phase.end_to_end());
+        let mut network = Network::new(&store.root(), &run.config, phase.dropouts.into(), phase.end_to_end());
+        if phase.checkpoint_activations {
+            network = network.recomputing();
+        }
         let optimiser = RAdam::new(&store);
-        let mut this = PhaseRun { run, phase, store, network, optimiser, checkpoints, progress };
+        let mut this = PhaseRun { run, phase, store, network, optimiser, checkpoints, progress, unreadable: 0 };
         this.load(events)?;
         Ok(Some(this))
     }
@@ -103,28 +109,19 @@ impl<'a> PhaseRun<'a> {
         }
         let total = per_epoch * self.phase.epochs;
         self.tell_started(step, total, per_epoch, events);
-        if let Step::SelfCritical(_) = step {
-            events.log(format!("SacreEOS signature: {SACRE_EOS}"));
-        }
         let schedule = self.phase.schedule();
         let start = self.progress.iteration;
         let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(8));
-        let mut ahead = Prefetch::start(start..total, threads, move |iteration| batches.make(iteration));
+        let device = self.run.device;
+        let mut ahead =
+            Prefetch::start(start..total, threads, move |iteration| batches.make(iteration)?.ready_for(device));
         let mut meter = Meter::new(start, total, per_epoch);
         let mut saved = Instant::now();
-        let mut empty = 0;
 
         for iteration in start..total {
-            match ahead.next().ok_or(TrainError::BatchThread)? {
-                Ok(batch) => {
-                    empty = 0;
-                    self.accumulate(step, &batch, iteration, &mut meter, events)?;
-                }
-                Err(error @ BatchError::NoImages(_)) if empty < MOST_EMPTY => {
-                    empty += 1;
-                    events.warn(format!("left out: {error}"));
-                }
-                Err(error) => return Err(error.into()),
+            let batch = ahead.next().ok_or(TrainError::BatchThread)?;
+            if let Some(batch) = self.readable(batch, events)? {
+                self.accumulate(step, &batch, iteration, &mut meter, events)?;
             }
             let done = iteration + 1;
             let last = done == total;
@@ -166,6 +163,27 @@ impl<'a> PhaseRun<'a> {
             iterations,
             per_epoch,
         });
+        if let Step::SelfCritical(_) = step {
+            events.log(format!("SacreEOS signature: {SACRE_EOS}"));
+        }
+        if let Some(warning) = self.phase.precision.prepare(self.run.device) {
+            events.warn(warning);
+        }
+    }
+
+    /// The batch; none if no image of it can be read, unless that goes on.
+    fn readable(&mut self, batch: Result<Batch, BatchError>, events: &mut Events) -> Result<Option<Batch>, TrainError> {
+        match batch {
+            Err(error @ BatchError::NoImages(_)) if self.unreadable < MOST_UNREADABLE => {
+                self.unreadable += 1;
+                events.warn(format!("left out: {error}"));
+                Ok(None)
+            }
+            batch => {
+                self.unreadable = 0;
+                Ok(Some(batch?))
+            }
+        }
     }
 
     /// One iteration's gradients, added to those before. All that is random in it follows from its number.
@@ -182,8 +200,11 @@ impl<'a> PhaseRun<'a> {
         }
         let seed = mixed(mixed(self.run.recipe.seed, hash_of(&self.phase.name)), iteration);
         tch::manual_seed(seed as i64);
-        let outcome = step.run(&self.network, batch, self.run.device)?;
-        (&outcome.loss / self.phase.accumulate as f64).backward();
+        let outcome = multiplying_in(self.phase.precision.matrices(), || {
+            let outcome = step.run(&self.network, batch, self.run.device)?;
+            self.network.backward(&(&outcome.loss / self.phase.accumulate as f64));
+            Ok::<_, TrainError>(outcome)
+        })?;
         meter.add(batch.len(), &outcome);
         Ok(())
     }

@@ -4,6 +4,7 @@ pub mod fields;
 mod overrides;
 mod validate;
 
+use super::precision::Precision;
 use super::schedule::Schedule;
 use crate::data::FeatureKind;
 use crate::model::Dropouts;
@@ -17,6 +18,9 @@ use std::time::Duration;
 pub const PAPER: &str = include_str!("../../../recipes/paper.toml");
 /// `backbone` or `body` of a phase that starts from the files under `[weights]`.
 pub const PRETRAINED: &str = "pretrained";
+/// `backbone` or `body` of a phase that starts from a file (the original's `.pth`, or safetensors), a checkpoint's
+/// folder or a model folder: this, and its path.
+pub const CHECKPOINT: &str = "checkpoint:";
 
 /// What is trained, on what, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,7 +86,7 @@ pub enum Phase {
 pub struct FeaturesPhase {
     /// What other phases call it.
     pub name: String,
-    /// `pretrained`, or the phase that trained the backbone.
+    /// `pretrained`, the phase that trained the backbone, or `checkpoint:` and a path.
     pub backbone: String,
     /// Number format on disk.
     #[serde(default)]
@@ -101,10 +105,10 @@ pub struct TrainingPhase {
     /// The phase whose features are read; without, images are, and the backbone is trained too.
     #[serde(default)]
     pub features: Option<String>,
-    /// Where the backbone's weights come from: `pretrained` or a phase; fresh ones by default.
+    /// Where the backbone's weights come from: `pretrained`, a phase, or `checkpoint:` and a path; fresh ones by default.
     #[serde(default)]
     pub backbone: Option<String>,
-    /// Where the body's weights come from: `pretrained` or a phase; fresh ones by default.
+    /// Where the body's weights come from: `pretrained`, a phase, or `checkpoint:` and a path; fresh ones by default.
     #[serde(default)]
     pub body: Option<String>,
     /// Times that every image (self-critical) or caption (cross-entropy) is seen.
@@ -145,6 +149,13 @@ pub struct TrainingPhase {
     /// Words drawn at most.
     #[serde(default = "twenty")]
     pub sample_length: usize,
+    /// What matrices are multiplied in: `float32`, `tf32` (on CUDA) or `bfloat16`.
+    #[serde(default, skip_serializing_if = "Precision::is_float32")]
+    pub precision: Precision,
+    /// Whether the backbone's activations are computed twice rather than kept, where it is trained: less memory, more
+    /// time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checkpoint_activations: bool,
     /// Longest gradient allowed; none by default.
     #[serde(default)]
     pub clip_gradients: Option<f64>,
@@ -409,9 +420,13 @@ mod tests {
         assert!(reason(&["xe.evaluation_batch_size=0"]).starts_with("xe.evaluation_batch_size must be at least 1"));
         assert!(reason(&["xe.batch_size=0"]).starts_with("xe.batch_size must be at least 1"));
         assert!(reason(&["xe.captions_per_image=0"]).starts_with("xe.captions_per_image must be at least 1"));
+        assert!(reason(&["xe.precision=\"float16\""]).contains("`float32`, `tf32`, `bfloat16`"));
+        assert!(reason(&["xe.checkpoint_activations=true"]).contains("trains the backbone"));
         assert!(reason(&["xe.dropouts.other=1.5"]).starts_with("xe.dropouts.other must lie in 0 to 1"));
         assert!(reason(&["scst.samples=1"]).starts_with("scst.samples must be at least 2"));
-        assert!(reason(&["scst.body=xxe"]).contains("`pretrained` or an earlier phase"));
+        assert!(reason(&["scst.body=xxe"]).contains("`pretrained`, an earlier phase"));
+        assert!(reason(&["scst.body=checkpoint:"]).contains("names no path"));
+        assert!(paper(&["scst.body=checkpoint:runs/a/xe/state-00000003"]).is_ok());
         assert!(reason(&["xe.features=scst"]).starts_with("xe.features must be an earlier phase"));
         assert!(reason(&["xe"]).contains("key=value"));
         assert!(reason(&["nothing.here.at=1"]).contains("no table `nothing`"));

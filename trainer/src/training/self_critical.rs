@@ -5,9 +5,12 @@
 //! incremental decoder, and one teacher-forced pass over them gives the log-probabilities whose
 //! gradients are wanted. With no dropout that is the same loss and the same gradients.
 
-use super::network::{Network, masks};
+use super::network::Network;
+use super::teacher::{Captions, sum_by_caption};
 use crate::data::Inputs;
 use crate::decoding::{IncrementalDecoder, JoinedProjections, SamplingOptions, sample};
+use crate::model::layers::project;
+use crate::model::precision::multiplying_in;
 use tch::{Kind, TchError, Tensor};
 
 /// Captions drawn for a batch, and what their gradients will flow through.
@@ -32,11 +35,13 @@ pub fn roll_out(
 ) -> Result<Rollout, TchError> {
     let encoded = network.encode(inputs, train);
     let decoder = network.decoder();
-    let captions = tch::no_grad(|| {
+    // Drawn as the model is, whatever the precision of the pass with gradients.
+    let draw = || {
         let joined = JoinedProjections::of(decoder);
         let images = encoded.size()[0] as usize;
         sample(&IncrementalDecoder::new(decoder, &joined), &encoded.detach(), images, sos, eos, options)
-    })?;
+    };
+    let captions = tch::no_grad(|| multiplying_in(None, draw))?;
     let log_probs = log_probs(network, inputs, &encoded, &captions, train);
     Ok(Rollout { captions, log_probs })
 }
@@ -50,14 +55,11 @@ fn log_probs(network: &Network, inputs: &Inputs, encoded: &Tensor, captions: &[V
         rows.iter().flat_map(|row| row.iter().copied().chain(std::iter::repeat(0)).take(longest)).collect();
     let tokens = Tensor::from_slice(&filled).view([rows.len() as i64, longest as i64]).to_device(encoded.device());
 
-    let positions = longest as i64 - 1;
-    let (words, next_words) = (tokens.narrow(1, 0, positions), tokens.narrow(1, 1, positions));
-    let masks = masks(&pads, positions, &inputs.pads, encoded.size()[1], encoded.device());
-    let scores = network.decoder().forward_t(&words, encoded, &masks, train);
-    let of_words = scores.log_softmax(-1, Kind::Float).gather(-1, &next_words.unsqueeze(-1), false).squeeze_dim(-1);
-    let drawn = masks.positions.map(|words| words.squeeze_dim(-1));
-    let of_drawn = drawn.map_or(of_words.shallow_clone(), |drawn| of_words * drawn);
-    of_drawn.sum_dim_intlist(-1, false, None::<Kind>)
+    let captions = Captions { tokens: &tokens, pads: &pads, feature_pads: &inputs.pads };
+    let scored = captions.decode(network, encoded, train);
+    let log_probs = project(&network.decoder().vocab_linear, &scored.states).log_softmax(-1, Kind::Float);
+    let of_words = log_probs.gather(-1, &scored.words.unsqueeze(-1), false).squeeze_dim(-1);
+    sum_by_caption(&of_words, &scored.rows, rows.len())
 }
 
 /// The loss: each caption's advantage over the mean of its image's others, times minus its

@@ -6,7 +6,7 @@ use super::phase::{MeanRewards, StepOutcome};
 use super::run::TrainError;
 use super::self_critical::{baselines, roll_out, self_critical_loss};
 use crate::data::Batch;
-use crate::data::batches::to_device;
+use crate::data::batches::{sent, to_device};
 use crate::decoding::SamplingOptions;
 use crate::metrics::CiderReward;
 use crate::vocabulary::Vocabulary;
@@ -42,7 +42,7 @@ impl Step {
         match self {
             Step::CrossEntropy(labels) => {
                 let tokens = batch.tokens.as_ref().ok_or(TrainError::BatchThread)?;
-                let on_device = tokens.tensor.f_to_device(device)?;
+                let on_device = sent(&tokens.tensor, device)?;
                 let loss = cross_entropy(network, &inputs, &on_device, &tokens.pads, labels, true);
                 Ok(StepOutcome { loss, rewards: None })
             }

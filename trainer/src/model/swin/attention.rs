@@ -1,7 +1,8 @@
 //! Window attention with relative position bias and, in shifted blocks, a mask of window seams.
 
-use super::super::layers::linear;
-use tch::nn::{Init, Linear, Module, Path};
+use super::super::layers::{linear, project};
+use super::super::precision::attention;
+use tch::nn::{Init, Linear, Path};
 use tch::{Device, Kind, Tensor};
 
 /// Score of token pairs that a shifted window joins though they are no neighbours.
@@ -46,20 +47,11 @@ impl WindowAttention {
     /// `[batch * windows, window^2, dim]` to the same shape.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let (rows, tokens, dim) = x.size3().unwrap_or_default();
-        let qkv = self.qkv.forward(x).view([rows, tokens, 3, self.num_heads, dim / self.num_heads]);
+        let qkv = project(&self.qkv, x).view([rows, tokens, 3, self.num_heads, dim / self.num_heads]);
         let qkv = qkv.permute([2, 0, 3, 1, 4]); // [3, rows, heads, tokens, d_k]
         let bias = self.bias(rows);
-        let attended = Tensor::scaled_dot_product_attention(
-            &qkv.get(0),
-            &qkv.get(1),
-            &qkv.get(2),
-            Some(&bias),
-            0.,
-            false,
-            None,
-            false,
-        );
-        self.proj.forward(&attended.transpose(1, 2).reshape([rows, tokens, dim]))
+        let attended = attention(&qkv.get(0), &qkv.get(1), &qkv.get(2), Some(&bias));
+        project(&self.proj, &attended.transpose(1, 2).reshape([rows, tokens, dim]))
     }
 
     /// Computes the bias of all windows once, in the kind of the weights.

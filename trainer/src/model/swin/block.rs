@@ -1,7 +1,7 @@
 //! One Swin block: (shifted) window attention and a feed-forward layer, each with a shortcut.
 
 use super::super::config::SwinConfig;
-use super::super::layers::{layer_norm, linear};
+use super::super::layers::{layer_norm, linear, project};
 use super::attention::WindowAttention;
 use tch::nn::{LayerNorm, Linear, Module, Path};
 use tch::{Kind, Tensor};
@@ -94,7 +94,7 @@ impl Mlp {
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
-        self.fc2.forward(&self.fc1.forward(x).gelu("none"))
+        project(&self.fc2, &project(&self.fc1, x).gelu("none"))
     }
 }
 

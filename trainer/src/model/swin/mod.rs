@@ -8,7 +8,8 @@ pub use attention::WindowAttention;
 pub use block::SwinBlock;
 
 use super::config::SwinConfig;
-use super::layers::{layer_norm, linear_with_bias};
+use super::layers::{layer_norm, linear_with_bias, project};
+use super::precision::narrow;
 use tch::nn::{self, Conv2D, LayerNorm, Linear, Module, Path};
 use tch::{Kind, Tensor};
 
@@ -45,6 +46,24 @@ impl SwinTransformer {
         self.norm.forward(&x)
     }
 
+    /// Pieces of the work, one after the other: the patches, then each block (with what follows it).
+    pub fn segments(&self) -> usize {
+        1 + self.layers.iter().map(|stage| stage.blocks.len()).sum::<usize>()
+    }
+
+    /// What the segment at `index` makes of what the one before it made: all in turn are [`Self::forward_t`].
+    pub fn forward_segment(&self, index: usize, x: &Tensor, train: bool) -> Tensor {
+        let Some(mut block) = index.checked_sub(1) else { return self.patch_embed.forward(x) };
+        for stage in &self.layers {
+            if block < stage.blocks.len() {
+                let x = stage.forward_block(block, x, train);
+                return if index + 1 == self.segments() { self.norm.forward(&x) } else { x };
+            }
+            block -= stage.blocks.len();
+        }
+        x.shallow_clone()
+    }
+
     /// Computes once what does not depend on the image. Call after loading, never before training.
     pub fn prepare_inference(&mut self) {
         for block in self.layers.iter_mut().flat_map(|stage| &mut stage.blocks) {
@@ -76,7 +95,17 @@ impl PatchEmbed {
 
     /// `[batch, 3, side, side]` to `[batch, patches, embed_dim]`.
     pub fn forward(&self, images: &Tensor) -> Tensor {
-        self.norm.forward(&self.proj.forward(images).flatten(2, 3).transpose(1, 2))
+        self.norm.forward(&self.project(images).flatten(2, 3).transpose(1, 2))
+    }
+}
+
+impl PatchEmbed {
+    /// The convolution, in the narrow format where matrices are.
+    fn project(&self, images: &Tensor) -> Tensor {
+        let Some(kind) = narrow() else { return self.proj.forward(images) };
+        let (weight, bias) = (self.proj.ws.to_kind(kind), self.proj.bs.as_ref().map(|bias| bias.to_kind(kind)));
+        let side = weight.size()[2]; // patches do not overlap
+        images.to_kind(kind).conv2d(&weight, bias.as_ref(), [side, side], [0, 0], [1, 1], 1).to_kind(Kind::Float)
     }
 }
 
@@ -106,12 +135,18 @@ impl Stage {
     /// `[batch, resolution^2, dim]` to `[batch, (resolution / 2)^2, 2 dim]` (unchanged in the last stage).
     pub fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         let mut x = x.shallow_clone();
-        for block in &self.blocks {
-            x = block.forward_t(&x, train);
+        for block in 0..self.blocks.len() {
+            x = self.forward_block(block, &x, train);
         }
+        x
+    }
+
+    /// One block, and after the last the halving.
+    fn forward_block(&self, index: usize, x: &Tensor, train: bool) -> Tensor {
+        let x = self.blocks[index].forward_t(x, train);
         match &self.downsample {
-            Some(downsample) => downsample.forward(&x),
-            None => x,
+            Some(downsample) if index + 1 == self.blocks.len() => downsample.forward(&x),
+            _ => x,
         }
     }
 }
@@ -141,7 +176,7 @@ impl PatchMerging {
             .view([batch, half, 2, half, 2, dim])
             .permute([0, 1, 3, 4, 2, 5]) // [batch, half, half, column, row, dim]
             .reshape([batch, half * half, 4 * dim]);
-        self.reduction.forward(&self.norm.forward(&merged))
+        project(&self.reduction, &self.norm.forward(&merged))
     }
 }
 

@@ -63,9 +63,14 @@ impl Sizes {
         };
         let (captions, words) = match phase {
             Phase::SelfCritical(_) => (training.samples as u64, training.sample_length as u64),
-            _ => (1, TYPICAL_WORDS.min(config.max_sequence_length as u64)),
+            _ => (training.captions_per_image as u64, TYPICAL_WORDS.min(config.max_sequence_length as u64)),
         };
-        let backbone = if training.end_to_end() { backbone_activations(config) } else { 0 };
+        let backbone = match training.end_to_end() {
+            // Computed twice, those of one part at a time.
+            true if training.checkpoint_activations => backbone_activations(config) / 4,
+            true => backbone_activations(config),
+            false => 0,
+        };
         let image = backbone + self.encoder_activations(config) + captions * decoder_activations(config, words);
         let activations = training.batch_size as u64 * image;
         PROGRAM + FLOAT * (PER_TRAINED * self.trained(training) + activations)
@@ -138,6 +143,9 @@ mod tests {
         // Swin-L at 384 pixels with 16 images: tens of gigabytes, which is why the original accumulates.
         let memory = sizes.memory(&config, phase("xe-end-to-end")) as f64 / 1e9;
         assert!((20. ..60.).contains(&memory), "{memory}");
+        let settings = ["xe-end-to-end.checkpoint_activations=true".to_owned()];
+        let frugal = Recipe::parse(PAPER, &settings).expect("is one");
+        assert!(sizes.memory(&config, frugal.phase("xe-end-to-end").expect("is there")) as f64 / 1e9 < memory / 2.);
         assert!(sizes.memory(&config, phase("xe")) < sizes.memory(&config, phase("xe-end-to-end")));
     }
 

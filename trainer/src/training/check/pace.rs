@@ -10,6 +10,7 @@ use super::super::step::Step;
 use super::needs::Sizes;
 use crate::data::{Batch, BatchMaker, FeatureReader, Image, InputSource, Prefetch};
 use crate::model::Backbone;
+use crate::model::precision::multiplying_in;
 use std::time::{Duration, Instant};
 use tch::Kind;
 use tch::nn::VarStore;
@@ -54,14 +55,21 @@ fn of_training(
     time: Duration,
 ) -> Result<f64, TrainError> {
     let store = VarStore::new(run.device);
-    let network = Network::new(&store.root(), &run.config, phase.dropouts.into(), phase.end_to_end());
+    let mut network = Network::new(&store.root(), &run.config, phase.dropouts.into(), phase.end_to_end());
+    if phase.checkpoint_activations {
+        network = network.recomputing();
+    }
+    let _ = phase.precision.prepare(run.device); // what can't be had is told when the phase starts
     let mut optimiser = RAdam::new(&store);
     let images = &run.dataset.train;
     let batches = run.batches_of(source(run, phase, images, sizes)?, images, phase, by_caption)?;
     let mut iteration = 0;
     measured(batches, time, |batch| {
-        let loss = step.run(&network, &batch, run.device)?.loss;
-        loss.backward();
+        let loss = multiplying_in(phase.precision.matrices(), || {
+            let loss = step.run(&network, &batch, run.device)?.loss;
+            network.backward(&loss);
+            Ok::<_, TrainError>(loss)
+        })?;
         iteration += 1;
         if iteration % phase.accumulate == 0 {
             optimiser.step(0.);

@@ -1,6 +1,6 @@
 //! What a recipe's values must be, beyond their types.
 
-use super::{FeaturesPhase, PRETRAINED, Phase, Recipe, RecipeError, TrainingPhase};
+use super::{CHECKPOINT, FeaturesPhase, PRETRAINED, Phase, Recipe, RecipeError, TrainingPhase};
 
 type Checked = Result<(), RecipeError>;
 
@@ -76,6 +76,8 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
     ] {
         require(value > 0. && value.is_finite(), &key(name), "must be more than 0")?;
     }
+    let recomputes = !phase.checkpoint_activations || phase.end_to_end();
+    require(recomputes, &key("checkpoint_activations"), "is for a phase that trains the backbone, on images")?;
     let minutes = phase.save_every_minutes;
     require(minutes > 0. && minutes < 1e6, &key("save_every_minutes"), "must be more than 0 and less than 1e6")?;
     require(phase.min_learning_rate >= 0., &key("min_learning_rate"), "must be at least 0")
@@ -87,11 +89,18 @@ fn origin(key: &str, value: &str, earlier: &[Phase], given: bool, trains: fn(&Tr
         let part = if key.ends_with("body") { "body" } else { "backbone" };
         return require(given, key, &format!("is `pretrained`, so that weights.{part} must name a file"));
     }
+    if let Some(path) = value.strip_prefix(CHECKPOINT) {
+        return require(!path.is_empty(), key, "names no path after `checkpoint:`");
+    }
     let trained = |phase: &Phase| match phase {
         Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => phase.name == value && trains(phase),
         Phase::Features(_) => false,
     };
-    require(earlier.iter().any(trained), key, "must be `pretrained` or an earlier phase that trains it")
+    require(
+        earlier.iter().any(trained),
+        key,
+        "must be `pretrained`, an earlier phase that trains it, or `checkpoint:` and a path",
+    )
 }
 
 fn at_least(key: &str, value: f64, least: f64) -> Checked {

@@ -40,6 +40,14 @@ impl Network {
         }
     }
 
+    /// The same, with the statistics of the backbone's batch norms left as they are in training.
+    pub fn with_frozen_statistics(mut self) -> Self {
+        if let Some(backbone) = &mut self.backbone {
+            backbone.freeze_statistics();
+        }
+        self
+    }
+
     /// The same, with the backbone's activations computed twice in training rather than kept: gradients must then be
     /// taken with [`Network::backward`].
     pub fn recomputing(self) -> Self {

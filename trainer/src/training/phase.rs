@@ -46,6 +46,9 @@ impl<'a> PhaseRun<'a> {
         tch::manual_seed(mixed(run.recipe.seed, hash_of(&phase.name)) as i64);
         let store = VarStore::new(run.device);
         let mut network = Network::new(&store.root(), &run.config, phase.dropouts.into(), phase.end_to_end());
+        if phase.freeze_batch_norm {
+            network = network.with_frozen_statistics();
+        }
         if phase.checkpoint_activations {
             network = network.recomputing();
         }

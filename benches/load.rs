@@ -145,6 +145,14 @@ impl Tally {
     }
 }
 
+/// What a counter of the server says.
+async fn counted(server: &Server, name: &str) -> anyhow::Result<usize> {
+    let (_, metrics) = server.get("/metrics").await?;
+    let line = format!("expansionnet_{name}_total ");
+    let count = std::str::from_utf8(&metrics)?.lines().find_map(|found| found.strip_prefix(&line));
+    Ok(count.context("no such counter")?.trim().parse()?)
+}
+
 async fn post(client: &Client, url: &str, photo: Bytes) -> reqwest::Result<Response> {
     client.post(format!("{url}/api/caption")).header("content-type", "image/jpeg").body(photo).send().await
 }
@@ -176,15 +184,15 @@ fn choose(number: usize, one_new_in: usize) -> usize {
 }
 
 /// All clients at once. Answers what they saw, and the server's memory at each tenth of the way.
-async fn run(load: &Load, server: Server, known: Vec<Known>) -> anyhow::Result<(Tally, Vec<f64>)> {
-    let (server, known) = (Arc::new(server), Arc::new(known));
+async fn run(load: &Load, server: &Arc<Server>, known: Vec<Known>) -> anyhow::Result<(Tally, Vec<f64>)> {
+    let known = Arc::new(known);
     let (begun, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let all = load.clients * load.requests;
     let mut memory = vec![server.memory()?];
     let mut clients = JoinSet::new();
     for _ in 0..load.clients {
         let (server, known, begun, done) =
-            (Arc::clone(&server), Arc::clone(&known), Arc::clone(&begun), Arc::clone(&done));
+            (Arc::clone(server), Arc::clone(&known), Arc::clone(&begun), Arc::clone(&done));
         let (requests, one_new_in) = (load.requests, load.one_new_in);
         clients.spawn(async move {
             let (client, mut tally, mut memory) = (Client::new(), Tally::default(), Vec::new());
@@ -225,16 +233,18 @@ async fn under_load(load: &Load) -> anyhow::Result<()> {
     );
 
     let storage = tempfile::tempdir()?;
-    let server = Server::start(storage.path()).await?;
-    let started = Instant::now();
-    let (tally, memory) = run(load, server, known).await?;
+    let server = Arc::new(Server::start(storage.path()).await?);
+    let (started, photos) = (Instant::now(), known.len());
+    let (tally, memory) = run(load, &server, known).await?;
     let seconds = started.elapsed().as_secs_f64();
+    let [computed, joined] = [counted(&server, "photos_captioned").await?, counted(&server, "photos_joined").await?];
 
     let answers = tally.computed.len() + tally.stored.len();
     println!(
-        "{answers} answers in {seconds:.0} s, {:.0} a second; {:.1} a second through the model",
+        "{answers} answers in {seconds:.0} s, {:.0} a second; {computed} captioned, {:.1} a second; \
+         {joined} answered with what was being made for another request",
         answers as f64 / seconds,
-        tally.computed.len() as f64 / seconds
+        computed as f64 / seconds
     );
     println!(
         "wrong: {}; lost: {:?}; refused with 429 and come back: {:?}, without Retry-After: {}",
@@ -243,13 +253,14 @@ async fn under_load(load: &Load) -> anyhow::Result<()> {
         tally.refused,
         tally.refused_without_time
     );
-    println!("through the model: {}", percentiles(tally.computed));
+    println!("made meanwhile:    {}", percentiles(tally.computed));
     println!("from the store:    {}", percentiles(tally.stored));
     println!("waiting after refusals included: {}", percentiles(tally.waited));
     let memory: Vec<_> = memory.iter().map(|megabytes| format!("{megabytes:.0}")).collect();
     println!("server's memory in MB at the start and after each tenth: {}", memory.join(" "));
 
     tally.wrong.iter().take(5).for_each(|wrong| println!("wrong: {wrong}"));
+    ensure!(computed == photos, "{computed} photos were captioned instead of {photos}");
     ensure!(tally.wrong.is_empty() && tally.lost.is_empty() && tally.refused_without_time == 0 && answers == all);
     Ok(())
 }

@@ -7,7 +7,7 @@ mod sections;
 
 pub use sections::{
     Access, AccessConfig, CaptioningConfig, ClientAddress, EvaluationConfig, FetchConfig, ImageConfig, LimitsConfig,
-    LogConfig, LogFormat, ModelConfig, ServerConfig, StorageConfig,
+    LogConfig, LogFormat, ModelConfig, ServerConfig, StorageConfig, TrainingConfig,
 };
 
 use figment::Figment;
@@ -47,6 +47,8 @@ pub struct Config {
     pub fetch: FetchConfig,
     /// Judging captions on the command line.
     pub evaluation: EvaluationConfig,
+    /// Jobs that admins start.
+    pub training: TrainingConfig,
     /// The log.
     pub log: LogConfig,
 }
@@ -117,6 +119,8 @@ impl Config {
             ),
             ("server.upload_timeout_seconds", server.upload_timeout_seconds > 0, ONE_OR_MORE),
             ("server.header_timeout_seconds", server.header_timeout_seconds > 0, ONE_OR_MORE),
+            ("server.answer_timeout_seconds", A_DAY.contains(&server.answer_timeout_seconds), "from 1 to 86400, a day"),
+            ("server.max_connections", permits.contains(&server.max_connections), NOT_ABSURD),
             ("server.cors_origins", server.cors_origins.iter().all(|origin| is_origin(origin)), ORIGINS),
             ("storage.undo_minutes", self.storage.undo_minutes > 0, ONE_OR_MORE),
             ("storage.thumbnail_side", thumbnail_side.contains(&self.storage.thumbnail_side), "from 16 to 4096"),
@@ -136,6 +140,8 @@ impl Config {
             ("access.admin_password", is_password(&self.access.admin_password), "empty, or 10 characters or more"),
             ("limits.sign_in_attempts_per_minute", self.limits.sign_in_attempts_per_minute > 0, ONE_OR_MORE),
             ("fetch.timeout_seconds", self.fetch.timeout_seconds > 0, ONE_OR_MORE),
+            ("training.jobs_at_once", self.training.jobs_at_once > 0, ONE_OR_MORE),
+            ("training.webhook", is_address(&self.training.webhook), "empty, or an address with http:// or https://"),
             ("image.max_concurrent_decodes", permits.contains(&image.max_concurrent_decodes), NOT_ABSURD),
         ]
         .into_iter()
@@ -167,11 +173,17 @@ fn is_origin(text: &str) -> bool {
     text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ', ',']))
 }
 
+/// None, or one that requests can be sent to.
+fn is_address(text: &str) -> bool {
+    text.is_empty() || reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
 /// None, or one that the store takes.
 fn is_password(text: &str) -> bool {
     text.is_empty() || text.chars().count() >= crate::store::SHORTEST_PASSWORD
 }
 
+const A_DAY: std::ops::RangeInclusive<u64> = 1..=86_400;
 const ORIGINS: &str = "\"*\" or origins like https://app.example, without a path";
 const ONE_BODY: &str = "enough for one request: a third more than server.max_upload_bytes, and 64 KiB";
 const ONE_OR_MORE: &str = "1 or more";

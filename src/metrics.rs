@@ -22,6 +22,7 @@ pub struct Metrics {
     problems: IntCounterVec,
     captioned: IntCounter,
     from_store: IntCounter,
+    with_others: IntCounter,
     stages: HistogramVec,
 }
 
@@ -66,6 +67,10 @@ impl Metrics {
             )?,
             captioned: IntCounter::new("expansionnet_photos_captioned_total", "Photos captioned by the model")?,
             from_store: IntCounter::new("expansionnet_photos_from_store_total", "Photos answered from the store")?,
+            with_others: IntCounter::new(
+                "expansionnet_photos_joined_total",
+                "Photos answered with what was being made of the same photo for another request",
+            )?,
             stages: HistogramVec::new(
                 HistogramOpts::new("expansionnet_stage_seconds", "Where a captioned photo's time went")
                     .buckets(SECONDS.to_vec()),
@@ -80,13 +85,14 @@ impl Metrics {
     fn register(&self, batches: &BatchSizes) -> prometheus::Result<()> {
         let build = IntGaugeVec::new(Opts::new("expansionnet_build_info", "The program's version"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let collectors: [Box<dyn Collector>; 9] = [
+        let collectors: [Box<dyn Collector>; 10] = [
             Box::new(self.requests.clone()),
             Box::new(self.duration.clone()),
             Box::new(self.in_flight.clone()),
             Box::new(self.problems.clone()),
             Box::new(self.captioned.clone()),
             Box::new(self.from_store.clone()),
+            Box::new(self.with_others.clone()),
             Box::new(self.stages.clone()),
             Box::new(batches.collector()),
             Box::new(build),
@@ -126,6 +132,11 @@ impl Metrics {
     /// A photo was captioned before.
     pub fn answered_from_store(&self) {
         self.from_store.inc();
+    }
+
+    /// A photo was being captioned for somebody else already.
+    pub fn answered_with_others(&self) {
+        self.with_others.inc();
     }
 
     /// Everything in Prometheus' text format.

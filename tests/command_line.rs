@@ -1,5 +1,6 @@
 //! The program itself: settings from the environment, messages, exit codes.
 
+use expansionnet::store::FolderLock;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
@@ -56,6 +57,15 @@ fn the_environment_overrides_the_file_in_the_working_directory() {
         .env("EXPANSIONNET_MODEL__PATH", "from/environment")
         .fault();
     assert!(fault.contains("no model folder from/environment"), "{fault}");
+}
+
+#[test]
+fn a_folder_that_another_server_uses_is_left_alone() {
+    let serve = Run::new(&["serve", "--address", "127.0.0.1:0"]);
+    let _other = FolderLock::take(&serve.folder.path().join("data")).expect("nobody is there");
+    let fault = serve.fault();
+    let process = format!("data is in use by another server (process {})", std::process::id());
+    assert!(fault.contains(&process), "{fault}");
 }
 
 #[test]

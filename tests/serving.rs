@@ -102,6 +102,35 @@ async fn a_body_that_does_not_end_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_is_given_up() {
+    let running = start(FakeModel::new(), |config| {
+        config.server.answer_timeout_seconds = 1;
+        config.server.header_timeout_seconds = 300;
+    })
+    .await;
+    let mut deaf = running.send("").await;
+    // Sooner or later everything between the two is full of answers and requests.
+    let asking = async { while deaf.write_all(b"GET /openapi.json HTTP/1.1\r\nhost: here\r\n\r\n").await.is_ok() {} };
+    tokio::time::timeout(LONG, asking).await.expect("the server closes the connection");
+    // Others are served all the while.
+    let mut other = running.send("GET /livez HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await;
+    assert!(read_to_end(&mut other).await.starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[tokio::test]
+async fn connections_are_bounded() {
+    let running = start(FakeModel::new(), |config| config.server.max_connections = 1).await;
+    let mut first = running.send("GET /livez HTTP/1.1\r\nhost: here\r\n\r\n").await;
+    first.read_exact(&mut [0; 15]).await.expect("an answer");
+    let ask = "GET /livez HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n";
+    let refused = read_to_end(&mut running.send(ask).await).await;
+    assert!(refused.is_empty() || refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    drop(first);
+    let served = async { while !read_to_end(&mut running.send(ask).await).await.starts_with("HTTP/1.1 200 OK") {} };
+    tokio::time::timeout(LONG, served).await.expect("the place is free again");
+}
+
+#[tokio::test]
 async fn a_stopping_server_finishes_what_it_began_and_takes_no_more() {
     let (model, keeper) = FakeModel::gated();
     let running = start(model, |_| ()).await;

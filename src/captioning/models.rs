@@ -180,6 +180,11 @@ impl Models {
         self.inner.state().activation.clone()
     }
 
+    /// The folder of a model; none where there is no such model.
+    pub fn folder(&self, id: &str) -> Option<PathBuf> {
+        self.inner.folders.folder(id)
+    }
+
     /// Every model folder, by id.
     pub async fn list(&self) -> Vec<ListedModel> {
         let folders = self.inner.folders.clone();

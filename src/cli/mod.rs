@@ -5,6 +5,7 @@ mod backup;
 mod caption;
 mod completions;
 mod evaluate;
+mod export;
 mod import;
 mod serve;
 mod train;
@@ -52,6 +53,7 @@ enum Command {
     Serve(serve::Serve),
     Caption(caption::CaptionPhotos),
     Import(import::Import),
+    Export(export::Export),
     Train(train::Train),
     Features(train::Features),
     Admin(admin::Admin),
@@ -72,6 +74,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Caption(caption) => caption.run(),
             Command::Import(import) => import.run(),
+            Command::Export(export) => export.run(),
             Command::Train(train) => train.run(),
             Command::Features(features) => features.run(),
             Command::Admin(admin) => admin.run(),

@@ -3,8 +3,8 @@
 use crate::captioning::{CaptionService, Folders, Models};
 use crate::config::{Config, StorageConfig};
 use crate::fetch::{Fetcher, is_public};
-use crate::store::Store;
 use crate::store::housekeeping::{self, Retention};
+use crate::store::{FolderLock, Store};
 use crate::web::{self, AppState, Server};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -44,6 +44,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(&address).await;
     let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
     let directory = &config.storage.directory;
+    let _alone = FolderLock::take(directory)?;
     let store = Store::open(directory).await;
     let store = store.with_context(|| format!("cannot use storage {}", directory.display()))?;
     set_first_password(&store, &config.access.admin_password).await?;
@@ -52,8 +53,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let local = listener.local_addr()?;
     let settings = config.server.clone();
     let fetcher = fetcher(&config)?;
-    let app = web::app(AppState::new(config, models.clone(), store.clone()).with_fetcher(fetcher));
-    let mut server = Server::start(listener, app, &settings);
+    let state = AppState::new(config, models.clone(), store.clone()).with_fetcher(fetcher);
+    let jobs = state.jobs().clone();
+    jobs.start().await?;
+    let mut server = Server::start(listener, web::app(state), &settings);
     tracing::info!("listening on http://{local}");
     announce_when_ready(models.active());
 
@@ -63,6 +66,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         reason = server.failed() => Some(anyhow!("the server ended: {reason}")),
     };
     tracing::info!("finishing what is in progress");
+    // Streams of events would never end; processes of jobs go on.
+    jobs.close();
     if !server.stop().await {
         tracing::warn!("gave up on requests still in progress after {} s", settings.shutdown_timeout_seconds);
     }

@@ -1,11 +1,12 @@
 //! `expansionnet train` and `expansionnet features`: the phases of a recipe, from the command line.
 
+mod check;
+
 use super::choice;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use trainer::device::DeviceChoice;
 use trainer::training::events::{Listener, json_lines};
 use trainer::training::recipe::PAPER;
-use trainer::training::{Event, Events, Outcome, Phase, Recipe, Run};
+use trainer::training::{Event, Events, Outcome, Phase, Recipe, Run, RunFolder, TrainError};
 
 /// Exit code of a run that was asked to stop and has saved its state.
 const STOPPED: u8 = 3;
@@ -28,9 +29,18 @@ pub(super) struct Train {
     #[command(flatten)]
     run: RunArguments,
 
-    /// Run this phase alone
-    #[arg(long, value_name = "NAME")]
-    phase: Option<String>,
+    /// Run this phase alone; may be given several times
+    #[arg(long = "phase", value_name = "NAME")]
+    phases: Vec<String>,
+
+    /// Only say what is amiss, and what disk and memory it will take; trains nothing (exit code 1 if it would fail)
+    #[arg(long)]
+    check: bool,
+
+    /// With --check: run a few iterations of each phase, for about so many seconds together, and say how long all
+    /// will take
+    #[arg(long, value_name = "SECONDS", requires = "check", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    measure: Option<u32>,
 }
 
 /// Store the features of every image, alone: the recipe's first phase of that kind
@@ -73,19 +83,25 @@ enum EventFormat {
     Json,
     /// For people.
     Text,
+    /// Not at all: whoever wants to know reads events.jsonl.
+    None,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   expansionnet train --recipe recipes/photos14k.toml --run runs/photos
   expansionnet train --run runs/photos                                  goes on with it
+  expansionnet train --run runs/photos --check --measure 60             what it needs, and how long it takes
   expansionnet train --run runs/photos --phase scst --events json
   expansionnet train --run runs/coco --set data.dataset=dataset_coco.json --set data.images=/coco";
 
 impl Train {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = self.run.recipe()?;
-        self.run.start(&recipe, self.phase.as_deref())
+        match self.check {
+            true => check::run(&self.run, &recipe, &self.phases, self.measure),
+            false => self.run.start(&recipe, &self.phases),
+        }
     }
 }
 
@@ -94,7 +110,7 @@ impl Features {
         let recipe = self.run.recipe()?;
         let first = recipe.phases.iter().find(|phase| matches!(phase, Phase::Features(_))).map(Phase::name);
         let phase = self.phase.as_deref().or(first).context("the recipe has no phase whose step is `features`")?;
-        self.run.start(&recipe, Some(phase))
+        self.run.start(&recipe, &[phase.to_owned()])
     }
 }
 
@@ -113,34 +129,60 @@ impl RunArguments {
         self.run.join("recipe.toml")
     }
 
-    fn start(&self, recipe: &Recipe, phase: Option<&str>) -> anyhow::Result<ExitCode> {
-        let device = self.device.resolve()?;
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&stop)).context("signals can't be listened to")?;
+    fn start(&self, recipe: &Recipe, phases: &[String]) -> anyhow::Result<ExitCode> {
+        let phases: Vec<&str> = phases.iter().map(String::as_str).collect();
+        let first = recipe.selected(phases.iter().copied())?.first().map(|phase| phase.name());
+        let folder = RunFolder::lock(&self.run)?;
+        let mut events = self.listeners()?;
+        let outcome = self.train(recipe, folder, &phases, &mut events);
+        if let Err(error) = &outcome
+            && !events.has_ended()
+        {
+            // Whatever failed before a phase has failed the first.
+            events.enter(first.unwrap_or_default());
+            events.fail(error);
         }
-        let run = Run::open(recipe, &self.run, device, &stop)?;
-        let kept = self.kept_recipe();
-        if !kept.exists() {
-            let text = toml::to_string(recipe).context("the recipe can't be written")?;
-            std::fs::write(&kept, text).with_context(|| format!("{} can't be written", kept.display()))?;
-        }
-        let mut events = Events::default();
-        events.listen(event_file(&self.run.join("events.jsonl"))?);
-        events.listen(match self.events {
-            EventFormat::Json => json_lines(std::io::stdout()),
-            EventFormat::Text => for_people(),
-        });
-        Ok(match run.run(phase, &mut events)? {
+        Ok(match outcome? {
             Outcome::Completed => ExitCode::SUCCESS,
             Outcome::Stopped => ExitCode::from(STOPPED),
         })
     }
-}
 
-fn event_file(path: &Path) -> anyhow::Result<Listener> {
-    let file = OpenOptions::new().create(true).append(true).open(path);
-    Ok(json_lines(file.with_context(|| format!("{} can't be opened", path.display()))?))
+    fn listeners(&self) -> anyhow::Result<Events> {
+        let path = self.run.join("events.jsonl");
+        let mut events = Events::kept_in(&path).with_context(|| format!("{} can't be opened", path.display()))?;
+        match self.events {
+            EventFormat::Json => events.listen(json_lines(std::io::stdout())),
+            EventFormat::Text => events.listen(for_people()),
+            EventFormat::None => {}
+        }
+        Ok(events)
+    }
+
+    fn train(
+        &self,
+        recipe: &Recipe,
+        folder: RunFolder,
+        phases: &[&str],
+        events: &mut Events,
+    ) -> Result<Outcome, TrainError> {
+        let device = self.device.resolve()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| TrainError::Io { path, source }
+        };
+        for signal in [SIGTERM, SIGINT] {
+            signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(io(Path::new("signals")))?;
+        }
+        let run = Run::begin(recipe, folder, device, &stop)?;
+        let kept = self.kept_recipe();
+        if !kept.exists() {
+            let text = toml::to_string(recipe).map_err(std::io::Error::other);
+            text.and_then(|text| std::fs::write(&kept, text)).map_err(io(&kept))?;
+        }
+        run.run(phases.iter().copied(), events)
+    }
 }
 
 /// A progress bar with loss, pace and time left, and a line for whatever stays of interest.
@@ -151,8 +193,9 @@ fn for_people() -> Listener {
     }
     let mut figures = String::new();
     Box::new(move |line| match &line.event {
-        Event::Started { phase, iteration, iterations, device, .. } => {
-            bar.set_prefix(phase.clone());
+        Event::Started { iteration, iterations, device, .. } => {
+            let phase = line.phase.as_deref().unwrap_or_default();
+            bar.set_prefix(phase.to_owned());
             bar.set_length(*iterations);
             bar.set_position(*iteration);
             bar.suspend(|| println!("{phase}: from {iteration} of {iterations} on {device}"));
@@ -173,7 +216,10 @@ fn for_people() -> Listener {
         Event::Checkpoint { path, best: true, .. } => bar.suspend(|| println!("best so far: {path}")),
         Event::Checkpoint { .. } => {}
         Event::Warning { message } => bar.suspend(|| eprintln!("warning: {message}")),
-        Event::Finished { phase, reason } => bar.suspend(|| println!("{phase}: {reason}")),
+        Event::Log { message } => bar.suspend(|| println!("{message}")),
+        Event::Finished { reason, .. } => {
+            bar.suspend(|| println!("{}: {reason}", line.phase.as_deref().unwrap_or_default()));
+        }
     })
 }
 

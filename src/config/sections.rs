@@ -21,6 +21,10 @@ pub struct ServerConfig {
     pub upload_timeout_seconds: u64,
     /// Seconds for sending the head of a request.
     pub header_timeout_seconds: u64,
+    /// Seconds that a client may keep the server waiting for each 64 KiB of its answers.
+    pub answer_timeout_seconds: u64,
+    /// Connections at the same time.
+    pub max_connections: usize,
     /// Where a client's address is read.
     pub client_address: ClientAddress,
     /// Origins of browser apps; `*` is every one.
@@ -101,6 +105,20 @@ pub struct ImageConfig {
 pub struct EvaluationConfig {
     /// Folder of METEOR's and SPICE's programs.
     pub jars: PathBuf,
+}
+
+/// Section `[training]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Folder of the runs.
+    pub directory: PathBuf,
+    /// Folders to choose files from.
+    pub roots: Vec<PathBuf>,
+    /// Jobs on one device.
+    pub jobs_at_once: usize,
+    /// Where jobs are announced at their end; empty: nowhere.
+    pub webhook: String,
 }
 
 /// Where a client's address is read.

@@ -37,7 +37,7 @@ pub struct Timings {
 }
 
 /// What decides the captions of a photo: the same key gives the same captions.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SearchKey {
     /// Hash of the model's files.
     pub model_revision: String,
@@ -98,6 +98,28 @@ pub struct StoredCaption {
 }
 
 impl StoredCaption {
+    /// What a new caption's row says, without reading it again.
+    fn new(inserted: Inserted, new: &NewCaption, image: &ImageRow) -> Result<StoredCaption, StoreError> {
+        let best = new.candidates.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(StoredCaption {
+            id: inserted.id,
+            caption: best.caption.clone(),
+            edited: None,
+            edited_at: None,
+            score: best.score,
+            candidates: new.candidates.clone(),
+            model_id: new.model_id.clone(),
+            model_revision: new.key.model_revision.clone(),
+            timings: new.timings,
+            created_at: inserted.created_at,
+            image_id: image.image.id.clone(),
+            sha256: image.image.sha256.clone(),
+            width: image.width,
+            height: image.height,
+            file_name: image.file_name.clone(),
+        })
+    }
+
     /// The wording to show: the person's where there is one, else the model's.
     pub fn shown(&self) -> &str {
         self.edited.as_deref().unwrap_or(&self.caption)
@@ -181,18 +203,21 @@ impl Store {
     async fn add(&self, image: NewImage, caption: &NewCaption) -> Result<StoredCaption, StoreError> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let kept = insert_image(&mut transaction, &image).await?;
-        let row = insert_caption(&mut transaction, &kept, caption).await?;
+        let stored = match insert_caption(&mut transaction, &kept.image.id, caption).await? {
+            Some(inserted) => StoredCaption::new(inserted, caption, &kept)?,
+            None => known(&mut transaction, &image.sha256, &caption.key).await?,
+        };
         let written = async {
-            self.place_files(&mut transaction, &kept, image.files).await?;
+            self.place_files(&mut transaction, &kept.image, image.files).await?;
             Ok(transaction.commit().await?)
         };
         if let Err(error) = written.await {
-            if let Err(error) = self.remove_orphans([kept.sha256].into()).await {
+            if let Err(error) = self.remove_orphans([image.sha256].into()).await {
                 tracing::error!(%error, "files without a row cannot be cleared away");
             }
             return Err(error);
         }
-        row.try_into()
+        Ok(stored)
     }
 
     /// Stores another caption of a photo that is here; `None` if it no longer is.
@@ -209,9 +234,10 @@ impl Store {
         if here.fetch_optional(&mut *transaction).await?.is_none() {
             return Ok(None);
         }
-        let row = insert_caption(&mut transaction, image, caption).await?;
+        insert_caption(&mut transaction, &image.id, caption).await?;
+        let stored = known(&mut transaction, &image.sha256, &caption.key).await?;
         transaction.commit().await?;
-        row.try_into().map(Some)
+        Ok(Some(stored))
     }
 
     /// Finds what the same photo, model and search gave before.
@@ -236,13 +262,25 @@ impl Store {
     }
 }
 
+/// A photo's row.
+#[derive(FromRow)]
+struct ImageRow {
+    #[sqlx(flatten)]
+    image: StoredImage,
+    width: u32,
+    height: u32,
+    file_name: Option<String>,
+}
+
 /// The photo's row, which may be there already.
-async fn insert_image(connection: &mut SqliteConnection, image: &NewImage) -> Result<StoredImage, sqlx::Error> {
-    sqlx::query(
+async fn insert_image(connection: &mut SqliteConnection, image: &NewImage) -> Result<ImageRow, sqlx::Error> {
+    // Nothing is returned where nothing changes; a name that stays need not be indexed again.
+    let inserted = sqlx::query_as(
         "INSERT INTO images (id, sha256, file_name, media_type, width, height, bytes) \
          VALUES (?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (sha256) DO UPDATE SET file_name = excluded.file_name \
-         WHERE excluded.file_name IS NOT NULL AND excluded.file_name IS NOT images.file_name",
+         WHERE excluded.file_name IS NOT NULL AND excluded.file_name IS NOT images.file_name \
+         RETURNING id, sha256, media_type, width, height, file_name",
     )
     .bind(new_id())
     .bind(&image.sha256)
@@ -251,26 +289,39 @@ async fn insert_image(connection: &mut SqliteConnection, image: &NewImage) -> Re
     .bind(image.width)
     .bind(image.height)
     .bind(to_integer(image.files.bytes))
-    .execute(&mut *connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    sqlx::query_as("SELECT id, sha256, media_type FROM images WHERE sha256 = ?")
-        .bind(&image.sha256)
-        .fetch_one(connection)
-        .await
+    match inserted {
+        Some(inserted) => Ok(inserted),
+        None => {
+            sqlx::query_as("SELECT id, sha256, media_type, width, height, file_name FROM images WHERE sha256 = ?")
+                .bind(&image.sha256)
+                .fetch_one(connection)
+                .await
+        }
+    }
 }
 
-/// Inserts a caption and gives the one that now has its key: a deleted one is replaced, any other stays.
+/// What the database gives a new caption.
+#[derive(FromRow)]
+struct Inserted {
+    id: String,
+    created_at: String,
+}
+
+/// Inserts a caption, in the place of a deleted one of the same key; `None` where any other has its key, which
+/// stays.
 async fn insert_caption(
     connection: &mut SqliteConnection,
-    image: &StoredImage,
+    image_id: &str,
     new: &NewCaption,
-) -> Result<CaptionRow, StoreError> {
+) -> Result<Option<Inserted>, StoreError> {
     let best = new.candidates.first().ok_or(sqlx::Error::RowNotFound)?;
     let candidates = serde_json::to_string(&new.candidates).map_err(|source| {
         let id = String::new();
         StoreError::Candidates { id, source }
     })?;
-    sqlx::query(
+    let inserted = sqlx::query_as(
         "INSERT INTO captions (id, image_id, model_id, model_revision, precision, beam_size, max_length, \
          caption, score, candidates, decode_ms, queue_ms, encode_ms, search_ms) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
@@ -279,10 +330,11 @@ async fn insert_caption(
          candidates = excluded.candidates, decode_ms = excluded.decode_ms, queue_ms = excluded.queue_ms, \
          encode_ms = excluded.encode_ms, search_ms = excluded.search_ms, created_at = excluded.created_at, \
          edited = NULL, edited_at = NULL, deleted_at = NULL \
-         WHERE captions.deleted_at IS NOT NULL",
+         WHERE captions.deleted_at IS NOT NULL \
+         RETURNING id, created_at",
     )
     .bind(new_id())
-    .bind(&image.id)
+    .bind(image_id)
     .bind(&new.model_id)
     .bind(&new.key.model_revision)
     .bind(&new.key.precision)
@@ -295,9 +347,14 @@ async fn insert_caption(
     .bind(new.timings.queue)
     .bind(new.timings.encode)
     .bind(new.timings.search)
-    .execute(&mut *connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    Ok(find(connection, &image.sha256, &new.key).await?.ok_or(sqlx::Error::RowNotFound)?)
+    Ok(inserted)
+}
+
+/// The caption of this key, which is there.
+async fn known(connection: &mut SqliteConnection, sha256: &str, key: &SearchKey) -> Result<StoredCaption, StoreError> {
+    find(connection, sha256, key).await?.ok_or(sqlx::Error::RowNotFound)?.try_into()
 }
 
 async fn find<'e>(

@@ -4,7 +4,6 @@
 //! orientation. A file with parts that are not surely pixels, and every other format, is encoded anew
 //! from the upright pixels.
 
-use ::image::codecs::jpeg::JpegEncoder;
 use ::image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use ::image::metadata::Orientation;
 use ::image::{ExtendedColorType, ImageEncoder, RgbImage};
@@ -133,22 +132,16 @@ fn orientation_only(exif: Option<Bytes>) -> Option<Bytes> {
 
 /// The upright pixels as a new file: JPEG for what is usually lossy, PNG for the rest.
 fn encode(pixels: &RgbImage, format: ImageFormat) -> Result<(Vec<u8>, ImageFormat), ImageError> {
-    let (width, height) = pixels.dimensions();
-    let mut bytes = Vec::new();
-    let (written, format) = match format {
-        ImageFormat::Jpeg | ImageFormat::WebP => {
-            let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
-            let written = encoder.write_image(pixels, width, height, ExtendedColorType::Rgb8);
-            (written, ImageFormat::Jpeg)
-        }
+    match format {
+        ImageFormat::Jpeg | ImageFormat::WebP => Ok((trainer::image::encode_jpeg(pixels, QUALITY)?, ImageFormat::Jpeg)),
         ImageFormat::Png | ImageFormat::Gif | ImageFormat::Bmp | ImageFormat::Tiff => {
+            let mut bytes = Vec::new();
             let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive);
-            let written = encoder.write_image(pixels, width, height, ExtendedColorType::Rgb8);
-            (written, ImageFormat::Png)
+            let written = encoder.write_image(pixels, pixels.width(), pixels.height(), ExtendedColorType::Rgb8);
+            written.map_err(|error| ImageError::Encode { reason: error.to_string() })?;
+            Ok((bytes, ImageFormat::Png))
         }
-    };
-    written.map_err(|error| ImageError::Encode { reason: error.to_string() })?;
-    Ok((bytes, format))
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Photos and thumbnails as files named by their hash: written beside, synced, renamed into place.
 
 use super::StoreError;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempPath;
+use uuid::Uuid;
 
 /// Which of a photo's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +33,24 @@ impl FileKind {
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     directory: PathBuf,
+    /// How the names of files begin that these and their clones write: unlike those of any other process.
+    staged: Arc<str>,
+    /// Folders that a power cut would leave where they are.
+    settled: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Files {
     /// How the names of files begin that are not in their place yet.
-    pub(super) const STAGED: &'static str = ".staged-";
+    const STAGED: &'static str = ".staged-";
 
     pub(super) fn new(directory: &Path) -> Files {
-        Files { directory: directory.to_owned() }
+        let staged = format!("{}{}-", Self::STAGED, Uuid::now_v7().simple());
+        Files { directory: directory.to_owned(), staged: staged.into(), settled: Arc::default() }
+    }
+
+    /// True for the name of a file that another process, or this one before, did not put in its place.
+    pub(super) fn is_left_behind(&self, name: &str) -> bool {
+        name.starts_with(Self::STAGED) && !name.starts_with(&*self.staged)
     }
 
     /// The folder of all.
@@ -67,7 +79,7 @@ impl Files {
         let failed = |source| StoreError::File { path: path.to_owned(), source };
         let folder = path.parent().unwrap_or(&self.directory);
         fs::create_dir_all(folder).map_err(failed)?;
-        let mut beside = tempfile::Builder::new().prefix(Self::STAGED).tempfile_in(folder).map_err(failed)?;
+        let mut beside = tempfile::Builder::new().prefix(&*self.staged).tempfile_in(folder).map_err(failed)?;
         beside.write_all(bytes).map_err(failed)?;
         beside.as_file().sync_all().map_err(failed)?;
         Ok(beside.into_temp_path())
@@ -77,10 +89,20 @@ impl Files {
     pub(super) fn place(&self, staged: TempPath, path: &Path) -> Result<(), StoreError> {
         let failed = |source| StoreError::File { path: path.to_owned(), source };
         staged.persist(path).map_err(|error| failed(error.error))?;
-        // The rename itself, and a folder made on the way, are durable once the folders above are synced.
-        for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.directory)) {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        self.settle(path.parent().unwrap_or(&self.directory)).map_err(failed)
+    }
+
+    /// Makes what was renamed into a folder durable; and the folder itself, once, which was maybe made on the way.
+    fn settle(&self, folder: &Path) -> io::Result<()> {
+        let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
+        let settled = || self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        sync(folder)?;
+        if settled().contains(folder) {
+            return Ok(());
         }
+        let mut above = folder.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.directory));
+        above.try_for_each(sync)?;
+        settled().insert(folder.to_owned());
         Ok(())
     }
 
@@ -88,12 +110,7 @@ impl Files {
     pub(super) fn remove(&self, sha256: &str) -> Result<(), StoreError> {
         let photos = MEDIA_TYPES.map(|media_type| self.path(FileKind::Photo, sha256, media_type));
         let thumbnail = self.path(FileKind::Thumbnail, sha256, "image/jpeg");
-        photos.iter().chain([&thumbnail]).try_for_each(|path| match fs::remove_file(path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::File { path: path.to_owned(), source })
-            }
-            _ => Ok(()),
-        })
+        photos.iter().chain([&thumbnail]).try_for_each(|path| Self::remove_file(path))
     }
 
     /// The names in a folder; none where there is no folder yet.
@@ -107,11 +124,9 @@ impl Files {
         Ok(names.map_err(failed)?.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
 
-    /// Removes a file that was written before this moment.
-    pub(super) fn remove_older(path: &Path, than: SystemTime) -> Result<(), StoreError> {
-        let written = fs::metadata(path).and_then(|metadata| metadata.modified());
-        let removed = written.and_then(|written| if written < than { fs::remove_file(path) } else { Ok(()) });
-        match removed {
+    /// Removes a file, unless it is gone.
+    pub(super) fn remove_file(path: &Path) -> Result<(), StoreError> {
+        match fs::remove_file(path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(StoreError::File { path: path.to_owned(), source })
             }
@@ -145,6 +160,16 @@ mod tests {
         }
         assert_eq!(fs::read(&path).expect("reads"), b"second");
         assert_eq!(names(&directory.path().join("images/ab")), ["ab12.jpg"]);
+    }
+
+    #[test]
+    fn what_others_did_not_put_in_its_place_is_told_from_what_is_on_its_way() {
+        let directory = tempfile::tempdir().expect("a temporary folder");
+        let (files, others) = (Files::new(directory.path()), Files::new(directory.path()));
+        let staged = files.clone().stage(&directory.path().join("ab12.jpg"), b"photo").expect("writes");
+        let name = staged.file_name().expect("a name").to_str().expect("UTF-8");
+        assert!(!files.is_left_behind(name) && others.is_left_behind(name), "{name}");
+        assert!(files.is_left_behind(".staged-a1b2c3") && !files.is_left_behind("ab12.jpg"));
     }
 
     #[test]

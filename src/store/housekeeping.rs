@@ -125,8 +125,8 @@ impl Store {
             .await
     }
 
-    /// Clears away what a process that was killed left: files that were on the way to their place when this
-    /// store was opened, and files in their place whose row did not come.
+    /// Clears away what a process that was killed left: files on the way to their place that are not this
+    /// store's own, and files in their place whose row did not come. For whoever has the folder alone.
     ///
     /// # Errors
     /// When a folder cannot be read, a file cannot be removed, or the database fails.
@@ -140,11 +140,11 @@ impl Store {
     }
 
     async fn sweep_shelf(&self, shelf: PathBuf) -> Result<(), StoreError> {
-        let opened = self.opened;
+        let files = self.files.clone();
         let mut hashes: BTreeSet<String> = joined(tokio::task::spawn_blocking(move || {
             let names = Files::list(&shelf)?;
-            let mut staged = names.iter().filter(|name| name.starts_with(Files::STAGED));
-            staged.try_for_each(|name| Files::remove_older(&shelf.join(name), opened))?;
+            let mut left = names.iter().filter(|name| files.is_left_behind(name));
+            left.try_for_each(|name| Files::remove_file(&shelf.join(name)))?;
             Ok(names.iter().filter_map(|name| hash_of(name)).collect())
         }))
         .await?;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <storage.directory>/expansionnet.sqlite3     images, captions
+//!                     server.lock             locked by the server that uses the folder
 //!                     images/ab/ab12….jpg      photos without metadata
 //!                     thumbnails/ab/ab12….jpg
 //! ```
@@ -18,7 +19,9 @@ mod fixtures;
 mod health;
 pub mod housekeeping;
 mod images;
+mod jobs;
 mod keys;
+mod lock;
 mod neighbours;
 mod password;
 mod secrets;
@@ -29,7 +32,12 @@ pub use captions::{Candidate, CaptionFilter, NewCaption, SearchKey, StoredCaptio
 pub use clean_copy::{CleanCopy, clean_copy};
 pub use files::FileKind;
 pub use images::{NewImage, StagedFiles, StoredImage};
+pub use jobs::{
+    Change, EndReason, EventFilter, EventLine, JobKind, JobState, JobStatus, NewJob, PhaseState, PhaseStatus, Point,
+    Progress, Recorded, Series, SeriesQuery, StoredEvent, StoredJob, Work, new_job_id,
+};
 pub use keys::{ApiKey, NewKey, ValidKey, key_name};
+pub use lock::FolderLock;
 pub use neighbours::Neighbours;
 pub use password::SHORTEST_PASSWORD;
 pub use sessions::SessionRole;
@@ -40,7 +48,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// The database and the folders of files. Cheap to clone.
@@ -51,7 +59,6 @@ pub struct Store {
     /// The one connection of those who write often: they take turns in their order.
     writer: SqlitePool,
     files: Files,
-    opened: SystemTime,
 }
 
 /// Anything that keeps the store from reading or writing.
@@ -79,9 +86,25 @@ pub enum StoreError {
         /// What is wrong.
         source: serde_json::Error,
     },
+    /// A job's row holds what the program never writes.
+    #[error("unreadable job {id}: {source}")]
+    Job {
+        /// The job.
+        id: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
     /// A thread that writes files or hashes a password died.
     #[error("working ended unexpectedly: {0}")]
     Died(String),
+    /// Another server uses the folder.
+    #[error("{} is in use by another server{}: stop it, or give this one a folder of its own", path.display(), process_text(process))]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The other server's number among the processes, where it is known.
+        process: Option<u32>,
+    },
     /// The system has no random numbers.
     #[error("random numbers: {0}")]
     Random(#[from] getrandom::Error),
@@ -117,7 +140,7 @@ impl Store {
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         sqlx::migrate!().run(&writer).await?;
         let database = SqlitePoolOptions::new().max_connections(Self::CONNECTIONS).connect_with(options).await?;
-        Ok(Store { database, writer, files: Files::new(directory), opened: SystemTime::now() })
+        Ok(Store { database, writer, files: Files::new(directory) })
     }
 
     /// Closes every connection, which folds the write-ahead log into the database file.
@@ -154,6 +177,10 @@ impl StoreError {
             _ => false,
         }
     }
+}
+
+fn process_text(process: &Option<u32>) -> String {
+    process.map(|process| format!(" (process {process})")).unwrap_or_default()
 }
 
 /// What a task gave; a task that died is an error.

@@ -12,13 +12,22 @@ use std::sync::LazyLock;
 #[folder = "static/"]
 struct Static;
 
+/// The library that draws the plots, as `cargo xtask` fetched it.
+#[derive(RustEmbed)]
+#[folder = ".charts/"]
+struct Charts;
+
+fn find(name: &str) -> Option<EmbeddedFile> {
+    Static::get(name).or_else(|| Charts::get(name))
+}
+
 /// The program's version and a mark of the embedded files: pages link `app.css?v=…`, so that a browser
 /// keeps files for good and still sees changed ones at once.
 pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let mut names: Vec<_> = Static::iter().collect();
+    let mut names: Vec<_> = Static::iter().chain(Charts::iter()).collect();
     names.sort();
     let mut hash = Sha256::new();
-    for file in names.iter().filter_map(|name| Static::get(name)) {
+    for file in names.iter().filter_map(|name| find(name)) {
         hash.update(file.metadata.sha256_hash());
     }
     let mark = hash.finalize();
@@ -31,8 +40,7 @@ pub(super) async fn file(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let file = Static::get(&path);
-    let file = file.ok_or_else(|| Problem::not_found("There is no such file."))?;
+    let file = find(&path).ok_or_else(|| Problem::not_found("There is no such file."))?;
     let current = query.is_some_and(|query| query.strip_prefix("v=") == Some(VERSION.as_str()));
     let cache = if current { FOREVER } else { "no-cache" };
     let tag = entity_tag(&file);

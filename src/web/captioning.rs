@@ -3,6 +3,7 @@
 use super::AppState;
 use super::answer::Answer;
 use super::health::check_space;
+use super::in_progress::{Outcome, Wanted};
 use super::options::{CheckedOptions, RequestedOptions};
 use super::problem::Problem;
 use super::upload::{PhotoSource, UploadedPhoto};
@@ -12,10 +13,11 @@ use crate::store::{
     Candidate, FileKind, NewCaption, NewImage, SearchKey, StagedFiles, StoredImage, Timings, clean_copy,
 };
 use axum::body::Bytes;
+use axum::http::StatusCode;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Instant;
-use trainer::captioner::ModelInfo;
+use trainer::captioner::{ModelInfo, SearchOptions};
 
 /// Captions a photo that was sent, or that is to be fetched.
 pub(super) async fn caption_source(
@@ -39,63 +41,116 @@ pub(super) async fn caption_photo(
     options: &RequestedOptions,
 ) -> Result<Answer, Problem> {
     let UploadedPhoto { bytes: photo, file_name } = photo;
-    let (deadline, loaded) = (model.deadline(), model.loaded()?);
-    let options = options.check(&state.config.captioning, loaded.info.max_length)?;
-    let sha256 = hash(photo.clone()).await?;
-    let key = search_key(&loaded.info, &options);
-    if let Some(stored) = state.store.find_caption(&sha256, &key).await? {
-        state.metrics.answered_from_store();
-        let stored = state.store.name_photo(stored, file_name).await?;
-        return Ok(Answer::new(stored, true).with_candidates(options.candidates));
-    }
-    check_space(state)?;
-    let Photo { prepared, width, height, decode_ms, pixels } = take_in(state, photo.clone(), &loaded, deadline).await?;
-    // The copy is made and written while the photo waits for the model.
-    let captioning = model.caption_until(deadline, prepared, options.search);
-    let (files, captioned) = tokio::join!(stage_copy(state, &sha256, photo, pixels), captioning);
-    let captioned = captioned?;
-    let image = NewImage { sha256, file_name, width, height, files: files? };
-    let caption = new_caption(&loaded.info, key, captioned, decode_ms);
-    state.metrics.captioned(&caption.timings);
-    let stored = state.store.add_caption(image, caption).await?;
-    Ok(Answer::new(stored, false).with_candidates(options.candidates))
+    let (task, options) = Task::new(state, model.clone(), options)?;
+    let wanted = (hash(photo.clone()).await?, search_key(&task.loaded.info, &options));
+    let make = || task.clone().new_photo(wanted.clone(), photo.clone(), file_name.clone());
+    let (stored, cached) = once(state, &wanted, make).await?;
+    let stored = state.store.name_photo(stored, file_name.clone()).await?;
+    Ok(Answer::new(stored, cached).with_candidates(options.candidates))
 }
 
-/// Captions a stored photo again, with other options or another model than before.
+/// Captions a stored photo again: with other options than before, or by the model that is in service now.
 pub(super) async fn caption_again(
     state: &AppState,
     image: &StoredImage,
     options: RequestedOptions,
 ) -> Result<Answer, Problem> {
-    let gone = || Problem::not_found("The photo is no longer there.");
-    let model = options.model(state)?;
-    let (deadline, loaded) = (model.deadline(), model.loaded()?);
-    let options = options.check(&state.config.captioning, loaded.info.max_length)?;
-    let key = search_key(&loaded.info, &options);
-    if let Some(stored) = state.store.find_caption(&image.sha256, &key).await? {
-        state.metrics.answered_from_store();
-        return Ok(Answer::new(stored, true).with_candidates(options.candidates));
-    }
-    check_space(state)?;
-    let _memory = upload_memory::for_bytes(state, state.config.server.max_upload_bytes as u64)?;
-    let photo = state.store.read_file(image, FileKind::Photo).await?.ok_or_else(gone)?;
-    // The pixels are dropped at once: only the model's input waits in the queue.
-    let Photo { prepared, decode_ms, .. } = take_in(state, photo, &loaded, deadline).await?;
-    let captioned = model.caption_until(deadline, prepared, options.search).await?;
-    let caption = new_caption(&loaded.info, key, captioned, decode_ms);
-    state.metrics.captioned(&caption.timings);
-    let stored = state.store.add_caption_of(image, &caption).await?.ok_or_else(gone)?;
-    Ok(Answer::new(stored, false).with_candidates(options.candidates))
+    let (task, options) = Task::new(state, options.model(state)?, &options)?;
+    let wanted = (image.sha256.clone(), search_key(&task.loaded.info, &options));
+    let (stored, cached) = once(state, &wanted, || task.clone().stored_photo(wanted.clone(), image.clone())).await?;
+    Ok(Answer::new(stored, cached).with_candidates(options.candidates))
 }
 
-/// Checks, decodes and prepares a photo; the wait for a place among those being decoded counts too.
-async fn take_in<B>(state: &AppState, photo: B, model: &Loaded, deadline: Instant) -> Result<Photo, Problem>
+/// Makes a caption, unless the store has it or it is being made for somebody else.
+async fn once<W>(state: &AppState, wanted: &Wanted, make: impl Fn() -> W) -> Outcome
 where
-    B: AsRef<[u8]> + Send + 'static,
+    W: Future<Output = Outcome> + Send + 'static,
 {
-    let reading = state.intake.read(photo, Arc::clone(&model.prepare));
-    let read = tokio::time::timeout_at(deadline.into(), reading).await;
-    Ok(read.map_err(|_| CaptionError::TimedOut)??)
+    loop {
+        let joined = state.in_progress.join(wanted, &make);
+        let others = joined.others;
+        let outcome = joined.outcome().await;
+        match &outcome {
+            Ok((_, true)) => state.metrics.answered_from_store(),
+            Ok((_, false)) if others => state.metrics.answered_with_others(),
+            // Theirs alone: their time was over, which began earlier, or their stored photo was deleted.
+            Err(problem) if others && [NOT_FOUND, TIMED_OUT].contains(&problem.status) => continue,
+            _ => (),
+        }
+        return outcome;
+    }
+}
+
+const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
+const TIMED_OUT: StatusCode = StatusCode::GATEWAY_TIMEOUT;
+
+/// What the captioning of one photo needs, whoever waits for it.
+#[derive(Clone)]
+struct Task {
+    state: AppState,
+    model: CaptionService,
+    loaded: Arc<Loaded>,
+    search: SearchOptions,
+    deadline: Instant,
+}
+
+impl Task {
+    fn new(
+        state: &AppState,
+        model: CaptionService,
+        options: &RequestedOptions,
+    ) -> Result<(Task, CheckedOptions), Problem> {
+        let (deadline, loaded) = (model.deadline(), model.loaded()?);
+        let options = options.check(&state.config.captioning, loaded.info.max_length)?;
+        Ok((Task { state: state.clone(), model, loaded, search: options.search, deadline }, options))
+    }
+
+    /// Captions a photo that was uploaded, unless the store has this caption.
+    async fn new_photo(self, (sha256, key): Wanted, photo: Bytes, file_name: Option<String>) -> Outcome {
+        let state = &self.state;
+        if let Some(stored) = state.store.find_caption(&sha256, &key).await? {
+            return Ok((stored, true));
+        }
+        check_space(state)?;
+        let Photo { prepared, width, height, decode_ms, pixels } = self.take_in(photo.clone()).await?;
+        // The copy is made and written while the photo waits for the model.
+        let captioning = self.model.caption_until(self.deadline, prepared, self.search);
+        let (files, captioned) = tokio::join!(stage_copy(state, &sha256, photo, pixels), captioning);
+        let captioned = captioned?;
+        let image = NewImage { sha256, file_name, width, height, files: files? };
+        let caption = new_caption(&self.loaded.info, key, captioned, decode_ms);
+        state.metrics.captioned(&caption.timings);
+        Ok((state.store.add_caption(image, caption).await?, false))
+    }
+
+    /// Captions a photo that is in the store, unless it has this caption as well.
+    async fn stored_photo(self, (_, key): Wanted, image: StoredImage) -> Outcome {
+        let gone = || Problem::not_found("The photo is no longer there.");
+        let state = &self.state;
+        if let Some(stored) = state.store.find_caption(&image.sha256, &key).await? {
+            return Ok((stored, true));
+        }
+        check_space(state)?;
+        let _memory = upload_memory::for_bytes(state, state.config.server.max_upload_bytes as u64)?;
+        let photo = state.store.read_file(&image, FileKind::Photo).await?.ok_or_else(gone)?;
+        // The pixels are dropped at once: only the model's input waits in the queue.
+        let Photo { prepared, decode_ms, .. } = self.take_in(photo).await?;
+        let captioned = self.model.caption_until(self.deadline, prepared, self.search).await?;
+        let caption = new_caption(&self.loaded.info, key, captioned, decode_ms);
+        state.metrics.captioned(&caption.timings);
+        let stored = state.store.add_caption_of(&image, &caption).await?.ok_or_else(gone)?;
+        Ok((stored, false))
+    }
+
+    /// Checks, decodes and prepares a photo; the wait for a place among those being decoded counts too.
+    async fn take_in<B>(&self, photo: B) -> Result<Photo, Problem>
+    where
+        B: AsRef<[u8]> + Send + 'static,
+    {
+        let reading = self.state.intake.read(photo, Arc::clone(&self.loaded.prepare));
+        let read = tokio::time::timeout_at(self.deadline.into(), reading).await;
+        Ok(read.map_err(|_| CaptionError::TimedOut)??)
+    }
 }
 
 /// SHA-256 of the upload, in hexadecimal: tens of milliseconds for a large one, so off the async threads.

@@ -11,6 +11,7 @@ mod cross_site;
 mod exchange;
 mod health;
 mod history;
+mod in_progress;
 mod limits;
 mod metrics;
 mod openapi;

@@ -1,5 +1,6 @@
 //! Every route on one page, and what wraps them all.
 
+use super::api::{jobs, training};
 use super::problem::{self, Problem};
 use super::request_id;
 use super::{
@@ -89,6 +90,10 @@ fn history(state: &AppState) -> Router<AppState> {
 fn admins() -> Router<AppState> {
     Router::new()
         .route("/admin", get(admin::overview))
+        .route("/admin/runs/new", get(admin::new_run))
+        .route("/admin/runs/{id}", get(admin::run))
+        .route("/admin/compare", get(admin::compare))
+        .route("/admin/evaluate", get(admin::evaluate))
         .route("/admin/keys", get(admin::keys).post(admin::create_key))
         .route("/admin/keys/{id}/revoke", post(admin::revoke_key))
         .route("/admin/models", get(admin::models).post(admin::activate_models))
@@ -96,6 +101,27 @@ fn admins() -> Router<AppState> {
         .route("/api/admin/models/activate", post(api::activate_models))
         .route("/api/admin/keys", get(api::keys).post(api::create_key))
         .route("/api/admin/keys/{id}", delete(api::revoke_key))
+        .route("/api/admin/jobs", get(jobs::jobs).post(jobs::create_job))
+        .route("/api/admin/jobs/check", post(jobs::check_job))
+        .route("/api/admin/jobs/{id}", get(jobs::job).patch(jobs::edit_job).delete(jobs::delete_job))
+        .route("/api/admin/jobs/{id}/stop", post(jobs::stop_job))
+        .route("/api/admin/jobs/{id}/resume", post(jobs::resume_job))
+        .route("/api/admin/jobs/{id}/retry", post(jobs::retry_job))
+        .route("/api/admin/jobs/{id}/events", get(jobs::events::events))
+        .route("/api/admin/jobs/{id}/series", get(jobs::figures::series))
+        .route("/api/admin/jobs/{id}/samples", get(jobs::figures::samples))
+        .route("/api/admin/jobs/{id}/samples/{image}/photo", get(jobs::figures::sample_photo))
+        .route("/api/admin/jobs/{id}/recipe", get(jobs::files::recipe))
+        .route("/api/admin/jobs/{id}/log", get(jobs::files::log))
+        .route("/api/admin/jobs/{id}/checkpoints", get(jobs::checkpoints::list))
+        .route("/api/admin/jobs/{id}/checkpoints/{phase}/{name}/download", get(jobs::checkpoints::download))
+        .route("/api/admin/jobs/{id}/checkpoints/{phase}/{name}/activate", post(jobs::checkpoints::activate))
+        .route("/api/admin/jobs/{id}/evaluation", get(jobs::evaluations::evaluation))
+        .route("/api/admin/evaluations", post(jobs::evaluations::create_evaluation))
+        .route("/api/admin/compare", get(jobs::compare::compare))
+        .route("/api/admin/recipes", get(training::recipes))
+        .route("/api/admin/folders", get(training::folders))
+        .route("/api/admin/device", get(training::device))
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .route_layer(middleware::from_fn(auth::admins))
 }

@@ -1,12 +1,16 @@
-//! The loop that takes connections and serves them, with bounds on heads, idle time and stopping.
+//! The loop that takes connections and serves them, with bounds on their number, heads, idle time, reading, and
+//! stopping.
 //!
 //! HTTP/1.1 only: a proxy in front speaks the newer versions, and every bound below then holds for every
 //! connection. Bodies have their own bounds: see `router.rs`.
 
+mod connection;
+mod patience;
+
 use crate::config::ServerConfig;
 use axum::Router;
 use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
+use connection::Acceptor;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,8 +31,9 @@ impl Server {
     /// Serves `app` to whoever connects to `listener`.
     pub fn start(listener: TcpListener, app: Router, settings: &ServerConfig) -> Server {
         let handle = Handle::new();
+        let answer_timeout = Duration::from_secs(settings.answer_timeout_seconds);
         let mut server = axum_server::Server::<SocketAddr>::from_listener(listener)
-            .acceptor(NoDelayAcceptor::new())
+            .acceptor(Acceptor::new(settings.max_connections, answer_timeout))
             .accept_error_handler(|_, error| tracing::warn!(%error, "a connection was not taken"))
             .http1_only()
             .handle(handle.clone());

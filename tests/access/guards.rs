@@ -10,8 +10,9 @@ use expansionnet::config::Access;
 const CAPTIONING: &[&str] = &["/", "/api/models"];
 const HISTORY: &[&str] = &["/history", "/api/captions"];
 const METRICS: &[&str] = &["/metrics"];
-const ADMIN: &[&str] = &["/admin", "/admin/keys", "/api/admin/keys"];
-const OPEN: &[&str] = &["/livez", "/readyz", "/sign-in", "/static/app.css"];
+const ADMIN: &[&str] =
+    &["/admin", "/admin/keys", "/admin/runs/new", "/admin/compare", "/admin/evaluate", "/api/admin/keys"];
+const OPEN: &[&str] = &["/livez", "/readyz", "/sign-in", "/static/app.css", "/static/admin/run.js", "/static/uplot.js"];
 
 /// Status codes of a GET by nobody, a wrong key, a key, a signed-in user, an admin.
 async fn statuses(guarded: &Guarded, uri: &str) -> [u16; 5] {

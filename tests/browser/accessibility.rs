@@ -1,6 +1,7 @@
 //! axe on every page, in the light, in the dark and on a phone: no serious findings.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -35,14 +36,18 @@ const RUN: &str = "
     axe.run().then(({ violations }) => done(violations.map(brief)), (error) => done(String(error)));";
 
 /// The engine, fetched once.
-fn engine() -> Result<String> {
+fn engine() -> Result<&'static str> {
+    static ENGINE: OnceLock<String> = OnceLock::new();
+    if let Some(engine) = ENGINE.get() {
+        return Ok(engine);
+    }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(".axe/axe.min.js");
-    std::fs::read_to_string(script).context("this test needs axe; fetch it with: cargo xtask setup")
+    let engine = std::fs::read_to_string(script).context("this test needs axe; fetch it with: cargo xtask setup")?;
+    Ok(ENGINE.get_or_init(|| engine))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_page_has_serious_findings() -> Result<()> {
-    let engine = engine()?;
     let site = Site::start().await?;
     let ids = site.caption(20..30).await?;
     let caption = format!("/captions/{}", ids[4]);
@@ -58,12 +63,12 @@ async fn no_page_has_serious_findings() -> Result<()> {
 
         for look in LOOKS {
             browser.set_look(look).await?;
-            check_start_page_with_results(browser, &site, &engine, look).await?;
+            check_start_page_with_results(browser, &site, look).await?;
             for path in ["/history", "/history?query=nothing", &caption, &edited, &deleted, "/sign-in", "/nothing"] {
                 let page = Page::open(browser, &site.at(path)).await?;
                 // As a person finds them: with everything that can be opened open.
                 page.value("document.querySelectorAll('details').forEach((part) => part.open = true)").await?;
-                check(browser, &page, &engine, path, look).await?;
+                check(browser, &page, path, look).await?;
             }
         }
         Ok(())
@@ -71,18 +76,18 @@ async fn no_page_has_serious_findings() -> Result<()> {
     .await
 }
 
-async fn check_start_page_with_results(browser: &Browser, site: &Site, engine: &str, look: Look) -> Result<()> {
+async fn check_start_page_with_results(browser: &Browser, site: &Site, look: Look) -> Result<()> {
     let page = Page::open(browser, &site.at("/")).await?;
     page.drop_file("notes.txt", "text/plain", b"Milk, bread, three eggs.").await?;
     page.drop_file("photo.png", "image/png", &png(50, 30)).await?;
     page.wait_for_card("notes.txt", State::Failed).await?;
     page.wait_for_card("photo.png", State::Done).await?;
-    check(browser, &page, engine, "/", look).await
+    check(browser, &page, "/", look).await
 }
 
 /// Runs axe, and sees that nothing sticks out at the side.
-async fn check(browser: &Browser, page: &Page, engine: &str, path: &str, look: Look) -> Result<()> {
-    browser.client.execute(engine, vec![]).await?;
+pub async fn check(browser: &Browser, page: &Page, path: &str, look: Look) -> Result<()> {
+    browser.client.execute(engine()?, vec![]).await?;
     let found = browser.client.execute_async(RUN, vec![]).await?;
     let findings: Vec<Finding> = serde_json::from_value(found.clone()).with_context(|| found.to_string())?;
     let serious: Vec<_> =

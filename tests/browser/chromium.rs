@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -108,6 +110,20 @@ impl Browser {
         std::fs::write(&path, self.client.screenshot().await?)?;
         eprintln!("the page as it was: {}", path.display());
         Ok(())
+    }
+
+    /// For pictures: they would be of this machine's own kind.
+    pub async fn hide_scrollbars(&self) -> Result<()> {
+        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await
+    }
+
+    /// What the window shows, as WebP.
+    pub async fn picture(&self) -> Result<Vec<u8>> {
+        let parameters = json!({ "format": "webp", "quality": 80 });
+        let answer = self.command("goog/cdp/execute", json!({ "cmd": "Page.captureScreenshot", "params": parameters }));
+        let answer = answer.await?;
+        let data = answer["data"].as_str().with_context(|| format!("no picture in {answer}"))?;
+        Ok(STANDARD.decode(data)?)
     }
 
     /// Ends Chromium; ChromeDriver is killed when dropped.

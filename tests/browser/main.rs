@@ -12,6 +12,7 @@ mod server;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;
+mod training;
 
 use anyhow::Result;
 use tokio::sync::Mutex;

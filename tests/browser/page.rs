@@ -21,6 +21,15 @@ const LOOK_SCRIPT: &str = r"
     element.scrollIntoView({ block: 'center' });
     requestAnimationFrame(() => requestAnimationFrame(done));";
 
+/// Until styles are applied, what changes slowly has changed, and all is painted.
+const SETTLE_SCRIPT: &str = r"
+    const [done] = arguments;
+    const painted = () => requestAnimationFrame(() => requestAnimationFrame(done));
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+        const transitions = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
+        Promise.allSettled(transitions.map((transition) => transition.finished)).then(painted);
+    }));";
+
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// Drops a file as the desktop would: the page sees a drag over it and a drop with the file.
@@ -54,6 +63,8 @@ pub enum State {
 /// A page, open in the browser.
 pub struct Page {
     client: Client,
+    /// How long anything may take.
+    limit: Duration,
 }
 
 impl Page {
@@ -61,7 +72,18 @@ impl Page {
     pub async fn open(browser: &Browser, url: &str) -> Result<Self> {
         let client = browser.client.clone();
         client.goto(url).await?;
-        Ok(Self { client })
+        Ok(Self { client, limit: ANSWER_LIMIT })
+    }
+
+    /// For what takes longer than a caption.
+    pub fn with_patience(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Waits until what changed last is painted.
+    pub async fn settle(&self) -> Result<()> {
+        self.client.execute_async(SETTLE_SCRIPT, vec![]).await?;
+        Ok(())
     }
 
     /// Drops a file on the page.
@@ -89,7 +111,7 @@ impl Page {
                 }
             }
         };
-        tokio::time::timeout(ANSWER_LIMIT, holds).await.with_context(|| format!("waited for {condition}"))?
+        tokio::time::timeout(self.limit, holds).await.with_context(|| format!("waited for {condition}"))?
     }
 
     /// Waits until the element that the selector matches reads exactly so.
@@ -113,9 +135,10 @@ impl Page {
         Ok(self.client.find_all(Locator::Css(selector)).await?.len())
     }
 
-    /// Clicks the first element that the selector matches, as soon as there is one.
+    /// Clicks the first element that the selector matches, as soon as there is one, where nothing lies over it.
     pub async fn click(&self, selector: &str) -> Result<()> {
         let element = self.wait_for(selector).await?.0;
+        self.client.execute_async(LOOK_SCRIPT, vec![serde_json::to_value(&element)?]).await?;
         element.click().await.with_context(|| format!("clicked {selector}"))
     }
 
@@ -147,7 +170,7 @@ impl Page {
 
     /// The first element that the selector matches, as soon as there is one.
     pub async fn wait_for(&self, selector: &str) -> Result<Card> {
-        let element = self.client.wait().at_most(ANSWER_LIMIT).for_element(Locator::Css(selector)).await;
+        let element = self.client.wait().at_most(self.limit).for_element(Locator::Css(selector)).await;
         Ok(Card(element.with_context(|| format!("waited for {selector}"))?))
     }
 

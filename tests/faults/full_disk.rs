@@ -10,6 +10,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Writes a file until nothing more goes onto its disk.
+pub fn fill_up(filler: &Path) -> Result<File> {
+    let mut filler = File::create(filler)?;
+    let full = loop {
+        if let Err(error) = filler.write_all(&[0; 4096]) {
+            break error;
+        }
+    };
+    ensure!(full.kind() == ErrorKind::StorageFull, "{full}");
+    Ok(filler)
+}
+
 /// Mounts a small disk in a name space of its own, which ends with the process, and becomes the server.
 const MOUNT_AND_SERVE: &str = r#"mount -t tmpfs -o size=24m tmpfs "$1" && shift && exec "$@""#;
 
@@ -40,13 +52,7 @@ impl Cramped {
 
     /// Leaves so many bytes free, about.
     fn fill(&self, leave: u64) -> Result<()> {
-        let mut filler = File::create(self.disk.join("filler"))?;
-        let full = loop {
-            if let Err(error) = filler.write_all(&[0; 4096]) {
-                break error;
-            }
-        };
-        ensure!(full.kind() == ErrorKind::StorageFull, "{full}");
+        let filler = fill_up(&self.disk.join("filler"))?;
         Ok(filler.set_len(filler.metadata()?.len().saturating_sub(leave))?)
     }
 

@@ -1,6 +1,8 @@
 //! The real server, and what happens to servers: killed, stopped, the disk full, the database locked, a model
 //! folder damaged.
 
+#[path = "../../trainer/tests/support/made_dataset.rs"]
+mod made_dataset;
 #[path = "../support/photos.rs"]
 mod photos;
 #[path = "../support/server.rs"]
@@ -12,6 +14,7 @@ mod killed;
 mod locked_database;
 mod stopped;
 mod storage;
+mod training;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

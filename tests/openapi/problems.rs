@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Where each problem is provoked through the router or the real server.
-const PROVOKED_IN: [(&str, &str); 31] = [
+const PROVOKED_IN: [(&str, &str); 32] = [
     ("activation-in-progress", "tests/models.rs"),
     ("cross-site", "tests/pages.rs"),
     ("damaged-image", "tests/bad_pictures.rs"),
@@ -16,6 +16,7 @@ const PROVOKED_IN: [(&str, &str); 31] = [
     ("forbidden", "tests/openapi/problems.rs"),
     ("internal", "tests/api.rs"),
     ("invalid-option", "tests/api.rs"),
+    ("job-state", "tests/jobs/life.rs"),
     ("malformed-request", "tests/api.rs"),
     ("method-not-allowed", "tests/api.rs"),
     ("model-loading", "tests/api.rs"),

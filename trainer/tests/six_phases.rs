@@ -10,15 +10,16 @@ use tch::Device;
 use trainer::captioner::{Captioner, LoadOptions, SearchOptions};
 use trainer::checkpoint::{Checkpoints, NamedTensors};
 use trainer::device::{DeviceChoice, PrecisionChoice};
-use trainer::training::{Event, Events, Outcome, Recipe, Run, TrainError};
+use trainer::training::events::Line;
+use trainer::training::{Ending, Event, Events, FailureKind, Outcome, Recipe, Run, TrainError};
 
-type Heard = Rc<RefCell<Vec<Event>>>;
+type Heard = Rc<RefCell<Vec<Line>>>;
 
 fn listening() -> (Events, Heard) {
     let heard = Heard::default();
     let mut events = Events::default();
     let copy = Rc::clone(&heard);
-    events.listen(Box::new(move |line| copy.borrow_mut().push(line.event.clone())));
+    events.listen(Box::new(move |line| copy.borrow_mut().push(line.clone())));
     (events, heard)
 }
 
@@ -34,15 +35,13 @@ fn six_phases_end_with_a_model_that_captions_its_pictures() {
     let completed: Vec<String> = heard
         .borrow()
         .iter()
-        .filter_map(|event| match event {
-            Event::Finished { phase, reason } if reason == "completed" => Some(phase.clone()),
-            _ => None,
-        })
+        .filter(|line| matches!(line.event, Event::Finished { outcome: Ending::Completed, kind: None, .. }))
+        .map(|line| line.phase.clone().expect("of a phase"))
         .collect();
     assert_eq!(completed, ["features", "xe", "xe-end-to-end", "tuned-features", "scst", "scst-end-to-end"]);
-    for kind in ["loss", "learning_rate", "reward", "gradient_norm"] {
+    for kind in ["loss", "learning_rate", "reward", "baseline", "gradient_norm", "validation_loss"] {
         let told =
-            |event: &Event| matches!(event, Event::Metric { name, value, .. } if name == kind && value.is_finite());
+            |line: &Line| matches!(&line.event, Event::Metric { name, value, .. } if name == kind && value.is_finite());
         assert!(heard.borrow().iter().any(told), "no {kind} was told");
     }
 
@@ -61,7 +60,7 @@ fn six_phases_end_with_a_model_that_captions_its_pictures() {
     // A second start finds nothing left to do.
     let (mut events, heard) = listening();
     run.run(None, &mut events).expect("is complete");
-    assert!(heard.borrow().iter().all(|event| matches!(event, Event::Finished { .. })));
+    assert!(heard.borrow().iter().all(|line| matches!(line.event, Event::Finished { .. })));
 }
 
 #[test]
@@ -94,7 +93,12 @@ fn a_diverging_loss_ends_the_run_and_is_not_saved() {
     run.run(Some("features"), &mut events).expect("stores features");
     let error = run.run(Some("xe"), &mut events).expect_err("diverges");
     assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
-    assert!(matches!(heard.borrow().last(), Some(Event::Finished { reason, .. }) if reason.contains("learning rate")));
+    let heard = heard.borrow();
+    let Some(Line { event: Event::Finished { reason, outcome, kind }, .. }) = heard.last() else {
+        panic!("its end was not told")
+    };
+    assert!(reason.contains("learning rate"), "{reason}");
+    assert_eq!((*outcome, *kind), (Ending::Failed, Some(FailureKind::Diverged)));
     let saved = Checkpoints::open(&folder.join("xe"), 2).expect("opens").newest().expect("reads");
     let finite = |state: NamedTensors| state.values().all(|tensor| tensor.isfinite().all().int64_value(&[]) == 1);
     assert!(saved.is_none_or(|state| finite(state.model)));
@@ -111,7 +115,10 @@ fn a_damaged_picture_is_left_out_and_told() {
     run.run(Some("features"), &mut events).expect("goes on without it");
     run.run(Some("xe"), &mut events).expect("goes on without it");
     let warned = |text: &str| {
-        heard.borrow().iter().any(|event| matches!(event, Event::Warning { message } if message.contains(text)))
+        heard.borrow().iter().any(|line| matches!(&line.event, Event::Warning { message } if message.contains(text)))
     };
-    assert!(warned("red-disc.png") && warned("no features of image 1"));
+    assert!(
+        warned("red-disc.png")
+            && warned("1 training images are left out for want of their features, e.g. red-disc.png")
+    );
 }

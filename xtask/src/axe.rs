@@ -6,9 +6,9 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
+use crate::packages::download::has_hash;
 use crate::packages::{self, Wheel};
 
 /// axe 4.12.1.
@@ -46,7 +46,7 @@ pub fn set_up(root: &Path) -> Result<()> {
 }
 
 fn is_whole(script: &Path) -> bool {
-    fs::read(script).is_ok_and(|content| format!("{:x}", Sha256::digest(&content)) == SCRIPT_SHA256)
+    has_hash(script, SCRIPT_SHA256)
 }
 
 fn unpack(wheel: &Path, script: &Path) -> Result<()> {

@@ -3,6 +3,7 @@
 mod axe;
 mod browser;
 mod cargo;
+mod charts;
 mod libtorch;
 mod metrics;
 mod packages;
@@ -10,7 +11,7 @@ mod requirements;
 mod unpack;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -41,7 +42,9 @@ enum Task {
     /// of 0.2 to 0.6 GB: interrupted ones go on where they stopped. Delete .libtorch to choose
     /// again. Needs Linux on x86-64 or ARM64 and a C++ compiler.
     ///
-    /// Also fetches axe, the accessibility engine of the browser tests, into .axe (0.2 MB).
+    /// Also fetches uPlot, which draws the plots of the admins' pages, into .charts (0.2 MB, from the npm
+    /// registry, whose configuration is honoured), and axe, the accessibility engine of the browser
+    /// tests, into .axe (0.2 MB).
     Setup,
     /// Set up, build, and start the server (Ctrl-C stops it)
     ///
@@ -62,7 +65,7 @@ enum Task {
     ///
     /// Example: cargo xtask bench serving
     Bench {
-        /// Benchmarks to run: serving, load, decoding, metrics, paper_model, training [default: all]
+        /// Benchmarks to run: serving, load, jobs, decoding, metrics, paper_model, training [default: all]
         names: Vec<String>,
         /// Arguments of the benchmark, after `--`, e.g. `load -- --clients 8`
         #[arg(last = true)]
@@ -88,17 +91,17 @@ fn run(task: Task) -> Result<ExitCode> {
     let root = workspace_root();
     match task {
         Task::Setup => {
-            libtorch::set_up(&root)?;
+            set_up_build(&root)?;
             axe::set_up(&root)?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Serve { arguments } => {
-            libtorch::set_up(&root)?;
+            set_up_build(&root)?;
             let program = ["run", "--package", "expansionnet", "--", "serve"];
             Err(cargo::replace_this_process(cargo::command(&root).args(program).args(arguments)))
         }
         Task::Test => {
-            libtorch::set_up(&root)?;
+            set_up_build(&root)?;
             browser::ensure_installed()?;
             axe::set_up(&root)?;
             cargo::run_steps(
@@ -115,7 +118,7 @@ fn run(task: Task) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Task::Bench { names, arguments } => {
-            libtorch::set_up(&root)?;
+            set_up_build(&root)?;
             // The dev profile is the optimised one that serving and tests share: see the
             // workspace's Cargo.toml.
             let program = ["bench", "--profile", "dev", "--package", "expansionnet", "--package", "trainer"];
@@ -124,6 +127,12 @@ fn run(task: Task) -> Result<ExitCode> {
             Err(cargo::replace_this_process(command.args(program).args(chosen).arg("--").args(arguments)))
         }
     }
+}
+
+/// What every build of the program needs.
+fn set_up_build(root: &Path) -> Result<()> {
+    libtorch::set_up(root)?;
+    charts::set_up(root)
 }
 
 /// The folder of the workspace's `Cargo.toml`. Cargo names this package's folder at run time, which

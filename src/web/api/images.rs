@@ -74,15 +74,16 @@ pub(in crate::web) async fn image(
     Ok((caching, [(header::CONTENT_TYPE, media_type)], bytes).into_response())
 }
 
-/// `POST /api/images/{id}/caption`: captions a stored photo with other options or another model. They come in
-/// the query, or in a body of JSON or a form, whose options go before those of the query.
+/// `POST /api/images/{id}/caption`: captions a stored photo with other options, or by the model that is in
+/// service now. Options come in the query, or in a body of JSON or a form, whose options go before those of the query.
 #[utoipa::path(
     post,
     path = "/api/images/{id}/caption",
     operation_id = "caption_again",
     tag = "captioning",
     summary = "Caption a stored photo again",
-    description = "With other options or another model. Options in the body go before those in the query.",
+    description = "With other options, or by the model in service where another one captioned the photo before; \
+                   only the model in service captions. Options in the body go before those in the query.",
     params(("id" = String, Path, description = "The photo's id"), RequestedOptions),
     request_body(content(
         (Option<RequestedOptions> = "application/json"),

@@ -5,8 +5,10 @@ pub(super) mod captions;
 pub(super) mod export;
 mod fields;
 pub(super) mod images;
+pub(super) mod jobs;
 pub(super) mod keys;
 pub(super) mod models;
+pub(super) mod training;
 
 pub(super) use caption::caption;
 pub(super) use captions::{

@@ -19,6 +19,13 @@ pub(super) fn describe(document: &mut Value, text: &str) {
         ("CaptionIds", json!({ "ids": ids })),
         ("Export", json!({ "format": "csv", "query": "dog" })),
         ("KeyRequest", json!({ "name": "Photo app" })),
+        ("JobRequest", json!({ "recipe": "photos14k", "settings": { "xe.batch_size": 32 }, "device": "auto" })),
+        (
+            "EvaluationRequest",
+            json!({ "models": ["default"], "dataset": "/data/dataset.json", "images": "/data/images" }),
+        ),
+        ("JobEdit", json!({ "name": "Second try" })),
+        ("StopRequest", json!({ "force": false })),
         ("ActivationRequest", json!({ "models": ["default"] })),
     ];
     for (schema, example) in examples {

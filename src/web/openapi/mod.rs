@@ -38,6 +38,30 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
         api::keys::keys,
         api::keys::create_key,
         api::keys::revoke_key,
+        api::jobs::jobs,
+        api::jobs::job,
+        api::jobs::create_job,
+        api::jobs::check_job,
+        api::jobs::edit_job,
+        api::jobs::delete_job,
+        api::jobs::stop_job,
+        api::jobs::resume_job,
+        api::jobs::retry_job,
+        api::jobs::events::events,
+        api::jobs::figures::series,
+        api::jobs::figures::samples,
+        api::jobs::figures::sample_photo,
+        api::jobs::files::recipe,
+        api::jobs::files::log,
+        api::jobs::checkpoints::list,
+        api::jobs::checkpoints::download,
+        api::jobs::checkpoints::activate,
+        api::jobs::evaluations::create_evaluation,
+        api::jobs::evaluations::evaluation,
+        api::jobs::compare::compare,
+        api::training::recipes,
+        api::training::folders,
+        api::training::device,
         health::live,
         health::ready,
         metrics::metrics,
@@ -47,14 +71,15 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
         (name = "captioning", description = "Photos in, captions out"),
         (name = "history", description = "Past captions and their photos"),
         (name = "models", description = "What captions the photos"),
+        (name = "training", description = "Training and evaluation jobs, for admins"),
         (name = "keys", description = "Keys of client apps, for admins"),
         (name = "operations", description = "For whoever watches the server"),
     ),
 )]
 struct ApiDoc;
 
-/// The document for people is part of the one for programs.
-const TEXT: &str = include_str!("../../../docs/API.md");
+/// The document for people is part of the one for programs. `/docs` shows it on a page without the site's own head.
+const TEXT: &str = concat!("[Caption photos](/) · [History](/history)\n\n", include_str!("../../../docs/API.md"));
 
 /// The document, made once.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {

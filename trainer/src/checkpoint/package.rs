@@ -104,6 +104,15 @@ impl Package {
     }
 }
 
+/// The sizes of a model folder and its weights, in float32.
+///
+/// # Errors
+/// What is missing or wrong.
+pub fn weights(folder: &Path) -> Result<(ModelConfig, NamedTensors), PackageError> {
+    let (config, _) = read_description(folder)?;
+    Ok((config, read_tensors(&folder.join(WEIGHTS))?))
+}
+
 /// Checks what can be checked of a model folder without reading its weights; gives their size in bytes.
 ///
 /// # Errors

@@ -28,6 +28,9 @@ pub struct Progress {
     pub iteration: u64,
     /// The best CIDEr-D so far.
     pub best: Option<f64>,
+    /// The CIDEr-D at this iteration, where the model was judged at it.
+    #[serde(default)]
+    pub cider: Option<f64>,
     /// Whether the phase is complete.
     pub finished: bool,
 }
@@ -39,6 +42,19 @@ pub struct State {
     pub model: NamedTensors,
     /// The optimiser's state.
     pub optimiser: NamedTensors,
+    /// How far it was.
+    pub progress: Progress,
+}
+
+/// A checkpoint on disk.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// Name of its folder.
+    pub name: String,
+    /// Its folder.
+    pub path: PathBuf,
+    /// Whether it is kept as the best, without the optimiser's state.
+    pub best: bool,
     /// How far it was.
     pub progress: Progress,
 }
@@ -87,7 +103,31 @@ impl Checkpoints {
         for (_, path) in listed(folder, UNFINISHED)? {
             fs::remove_dir_all(&path).map_err(failed(&path))?;
         }
-        Ok(Checkpoints { folder: folder.to_owned(), keep: keep.max(1) })
+        Ok(Self::at(folder, keep))
+    }
+
+    /// Those in `folder`, for looking at: nothing is made or removed, and another process may write there.
+    pub fn at(folder: &Path, keep: usize) -> Self {
+        Checkpoints { folder: folder.to_owned(), keep: keep.max(1) }
+    }
+
+    /// All of them, by iteration.
+    ///
+    /// # Errors
+    /// When one can't be read. Those removed meanwhile are left out.
+    pub fn all(&self) -> Result<Vec<Saved>, ResumeError> {
+        let mut all = Vec::new();
+        for (kind, best) in [(STATE, false), (BEST, true)] {
+            for (iteration, path) in listed(&self.folder, kind)? {
+                match read_progress(&path) {
+                    Ok(progress) => all.push(Saved { name: name(kind, iteration), path, best, progress }),
+                    Err(_) if !path.exists() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        all.sort_by_key(|saved| (saved.progress.iteration, saved.best));
+        Ok(all)
     }
 
     /// Saves the state; older ones go afterwards.
@@ -146,30 +186,19 @@ impl Checkpoints {
     }
 
     fn write(&self, kind: &str, files: &[(&str, &NamedTensors)], progress: &Progress) -> Result<PathBuf, ResumeError> {
-        let name = format!("{kind}{:08}", progress.iteration);
         let beside = self.folder.join(format!("{UNFINISHED}{:08}", progress.iteration));
-        let path = self.folder.join(name);
+        let path = self.folder.join(name(kind, progress.iteration));
         if path.exists() {
             return Ok(path); // the same iteration is the same state
         }
         if beside.exists() {
             fs::remove_dir_all(&beside).map_err(failed(&beside))?;
         }
-        fs::create_dir(&beside).map_err(failed(&beside))?;
-        for (file, tensors) in files {
-            let on_cpu: Vec<(&String, Tensor)> =
-                tensors.iter().map(|(name, tensor)| (name, tensor.to_device(Device::Cpu).contiguous())).collect();
-            Tensor::write_safetensors(&on_cpu, beside.join(file))?;
+        let written = write_files(&beside, files, progress);
+        if written.is_err() {
+            let _ = fs::remove_dir_all(&beside); // on a full disk there should be room to say so
         }
-        let text = serde_json::to_vec_pretty(progress);
-        let progress_file = beside.join(PROGRESS);
-        text.map_err(io::Error::from)
-            .and_then(|text| fs::write(&progress_file, text))
-            .map_err(failed(&progress_file))?;
-        for file in files.iter().map(|(file, _)| *file).chain([PROGRESS]) {
-            sync(&beside.join(file))?;
-        }
-        sync(&beside)?;
+        written?;
         fs::rename(&beside, &path).map_err(failed(&path))?;
         sync(&self.folder)?;
         Ok(path)
@@ -184,10 +213,45 @@ impl Checkpoints {
     }
 }
 
-/// Folders of a kind, by iteration, oldest first.
+impl Saved {
+    /// The model's variables.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn model(&self) -> Result<NamedTensors, ResumeError> {
+        Ok(read_tensors(&self.path.join(MODEL))?)
+    }
+}
+
+fn write_files(folder: &Path, files: &[(&str, &NamedTensors)], progress: &Progress) -> Result<(), ResumeError> {
+    fs::create_dir(folder).map_err(failed(folder))?;
+    for (file, tensors) in files {
+        let on_cpu: Vec<(&String, Tensor)> =
+            tensors.iter().map(|(name, tensor)| (name, tensor.to_device(Device::Cpu).contiguous())).collect();
+        Tensor::write_safetensors(&on_cpu, folder.join(file))?;
+    }
+    let text = serde_json::to_vec_pretty(progress);
+    let path = folder.join(PROGRESS);
+    text.map_err(io::Error::from).and_then(|text| fs::write(&path, text)).map_err(failed(&path))?;
+    for file in files.iter().map(|(file, _)| *file).chain([PROGRESS]) {
+        sync(&folder.join(file))?;
+    }
+    sync(folder)
+}
+
+/// Name of a checkpoint's folder.
+fn name(kind: &str, iteration: u64) -> String {
+    format!("{kind}{iteration:08}")
+}
+
+/// Folders of a kind, by iteration, oldest first; none where there is no folder yet.
 fn listed(folder: &Path, kind: &str) -> Result<Vec<(u64, PathBuf)>, ResumeError> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        entries => entries.map_err(failed(folder))?,
+    };
+    for entry in entries {
         let path = entry.map_err(failed(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(iteration) = name.strip_prefix(kind).and_then(|number| number.parse().ok()) {
@@ -224,7 +288,7 @@ mod tests {
     }
 
     fn progress(iteration: u64) -> Progress {
-        Progress { recipe: "r".into(), phase: "xe".into(), iteration, best: Some(1.5), finished: false }
+        Progress { recipe: "r".into(), phase: "xe".into(), iteration, best: Some(1.5), cider: None, finished: false }
     }
 
     fn names(folder: &Path) -> Vec<String> {

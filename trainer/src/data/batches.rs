@@ -21,6 +21,8 @@ pub enum InputSource {
         /// How the backbone wants its pixels.
         normalization: Normalization,
     },
+    /// Nothing, in this shape: stands for what is not there yet when paces are measured.
+    Blank(Vec<i64>),
 }
 
 /// What a batch shows of its images.
@@ -114,10 +116,20 @@ impl Inputs {
 }
 
 impl InputSource {
+    /// Whether there is something to read of an image; it may turn out to be damaged.
+    fn has(&self, images: &[Image], image: usize) -> bool {
+        match self {
+            InputSource::Features(reader) => reader.has(images[image].id),
+            InputSource::Images { paths, .. } => paths[image].is_file(),
+            InputSource::Blank(_) => true,
+        }
+    }
+
     /// One image: `[tokens, channels]` in the kind on disk, or pixels `[3, side, side]`.
     fn read(&self, images: &[Image], image: usize) -> Result<Tensor, InputError> {
         match self {
             InputSource::Features(reader) => Ok(reader.read(images[image].id)?),
+            InputSource::Blank(shape) => Ok(Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?),
             InputSource::Images { paths, size, normalization } => {
                 let name = || images[image].name();
                 let bytes = std::fs::read(&paths[image]).map_err(|error| InputError::File(name(), error))?;
@@ -159,6 +171,13 @@ impl BatchMaker {
     pub fn batches_per_epoch(&self) -> u64 {
         let (items, size) = (self.items.len(), self.batch_size);
         (if self.keep_rest { items.div_ceil(size) } else { items / size }) as u64
+    }
+
+    /// Leaves out the items of images that there is nothing of, and names these.
+    pub fn leave_out_missing(&mut self) -> Vec<String> {
+        let there: Vec<bool> = (0..self.images.len()).map(|image| self.source.has(&self.images, image)).collect();
+        self.items.retain(|&(image, _)| there[image]);
+        self.images.iter().zip(there).filter(|(_, there)| !there).map(|(image, _)| image.name()).collect()
     }
 
     /// The batch of an iteration, counted over all epochs.
@@ -305,6 +324,15 @@ mod tests {
         assert_eq!(batch.images, [1]);
         assert!(batch.tokens.is_none() && batch.skipped[0].ends_with("no features of image 3"), "{:?}", batch.skipped);
         assert!(maker.collect(&[(2, None)]).is_err());
+    }
+
+    #[test]
+    fn images_without_features_are_left_out_of_the_epochs() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut maker = maker(&folder);
+        assert_eq!(maker.leave_out_missing(), ["3.png"]);
+        assert_eq!(maker.items.len(), 6);
+        assert!(maker.items.iter().all(|&(image, _)| image != 2));
     }
 
     #[test]

@@ -271,13 +271,21 @@ pub fn disk_need(images: usize, tokens: i64, channels: i64, kind: FeatureKind) -
 /// # Errors
 /// When fewer than `needed` bytes are free in `folder`, or that can't be told.
 pub fn check_disk(folder: &Path, needed: u64) -> Result<(), FeatureError> {
-    let space = rustix::fs::statvfs(folder)
-        .map_err(|error| FeatureError::Io { path: folder.to_owned(), source: error.into() })?;
-    let free = space.f_bavail * space.f_frsize;
+    let free = free_bytes(folder).map_err(|source| FeatureError::Io { path: folder.to_owned(), source })?;
     match free >= needed {
         true => Ok(()),
         false => Err(FeatureError::DiskFull { folder: folder.to_owned(), needed, free }),
     }
+}
+
+/// Bytes free in a folder, or in the nearest one above it that exists.
+///
+/// # Errors
+/// When it can't be told.
+pub fn free_bytes(folder: &Path) -> std::io::Result<u64> {
+    let folder = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let space = rustix::fs::statvfs(folder)?;
+    Ok(space.f_bavail * space.f_frsize)
 }
 
 #[cfg(test)]

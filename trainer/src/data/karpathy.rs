@@ -196,6 +196,13 @@ impl Image {
         [folder.join(&self.file), folder.join("img").join(&self.file)].into_iter().find(|path| path.is_file())
     }
 
+    /// The image file, relative to the folder: as found, or else as the dataset has it.
+    pub fn relative_path(&self, images: &Path) -> PathBuf {
+        let found = self.find(images);
+        let relative = found.as_deref().and_then(|path| path.strip_prefix(images).ok());
+        relative.map_or_else(|| PathBuf::from(self.name()), Path::to_owned)
+    }
+
     /// `filepath/filename`.
     pub fn name(&self) -> String {
         if self.folder.is_empty() { self.file.clone() } else { format!("{}/{}", self.folder, self.file) }
@@ -275,6 +282,8 @@ mod tests {
         fs::write(folder.path().join("train2014/img/b.jpg"), "").expect("writable");
         let image = |file: &str| Image { id: 0, folder: "train2014".into(), file: file.into(), captions: vec![] };
         let found = find_images(&[image("a.jpg"), image("b.jpg")], folder.path()).expect("both are there");
+        assert_eq!(image("b.jpg").relative_path(folder.path()), Path::new("train2014/img/b.jpg"));
+        assert_eq!(image("c.jpg").relative_path(folder.path()), Path::new("train2014/c.jpg"));
         assert!(found[0].ends_with("train2014/a.jpg") && found[1].ends_with("train2014/img/b.jpg"));
         let images: Vec<Image> = ["a", "b", "c", "d", "e", "f", "g"].map(|name| image(&format!("{name}.png"))).into();
         let error = find_images(&images, folder.path()).expect_err("none is there").to_string();

@@ -8,6 +8,7 @@
 //! Nothing here knows of models or tensors, so that everything can be tested without libtorch.
 
 mod decode;
+mod encode;
 mod error;
 mod flatten;
 mod format;
@@ -17,7 +18,8 @@ mod orient;
 mod resize;
 
 pub use decode::{DecodedImage, Limits, decode};
+pub use encode::{encode_jpeg, thumbnail_jpeg};
 pub use error::ImageError;
 pub use format::ImageFormat;
 pub use normalize::{Normalization, normalize};
-pub use resize::{resize_square, thumbnail_jpeg};
+pub use resize::resize_square;

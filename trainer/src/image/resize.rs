@@ -1,14 +1,10 @@
 //! Resizing by antialiased convolution, as Pillow does it.
 
-use ::image::codecs::jpeg::JpegEncoder;
-use ::image::{ExtendedColorType, RgbImage};
+use ::image::RgbImage;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeError, ResizeOptions, Resizer};
 
 use super::ImageError;
-
-/// Quality of a thumbnail's JPEG file, from 1 to 100.
-const THUMBNAIL_QUALITY: u8 = 82;
 
 /// Resizes a picture straight to `size` x `size` pixels, whatever its aspect, by the antialiased
 /// bilinear convolution that the models are trained with; at most one grey level from Pillow's, in
@@ -20,37 +16,8 @@ pub fn resize_square(image: &RgbImage, size: u32) -> Result<RgbImage, ImageError
     resize(image, size, size)
 }
 
-/// Writes a small JPEG of a picture: its aspect is kept, its longer side is at most `max_side`
-/// pixels, and it is never enlarged. It carries no metadata.
-///
-/// # Errors
-/// A side of zero pixels, in the picture or asked for.
-pub fn thumbnail_jpeg(image: &RgbImage, max_side: u32) -> Result<Vec<u8>, ImageError> {
-    let (width, height) = fit(image.dimensions(), max_side);
-    let thumbnail = resize(image, width, height)?;
-    let mut file = Vec::new();
-    JpegEncoder::new_with_quality(&mut file, THUMBNAIL_QUALITY)
-        .encode(thumbnail.as_raw(), width, height, ExtendedColorType::Rgb8)
-        .map_err(|error| ImageError::Encode { reason: error.to_string() })?;
-    Ok(file)
-}
-
-/// The largest size of the same aspect with no side over `max_side` or over its own length, and
-/// none under one pixel unless `max_side` is zero.
-fn fit((width, height): (u32, u32), max_side: u32) -> (u32, u32) {
-    let longer = width.max(height);
-    if longer <= max_side {
-        return (width, height);
-    }
-    let scale = |side: u32| {
-        let scaled = (u64::from(side) * u64::from(max_side) + u64::from(longer) / 2) / u64::from(longer);
-        // No more than `max_side`, since `side` is no more than `longer`.
-        (scaled as u32).max(1).min(max_side)
-    };
-    (scale(width), scale(height))
-}
-
-fn resize(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, ImageError> {
+/// Resizes as [`resize_square`], to any size.
+pub(super) fn resize(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, ImageError> {
     let error = |reason: String| ImageError::Resize { width, height, reason };
     let (from_width, from_height) = image.dimensions();
     if [width, height, from_width, from_height].contains(&0) {
@@ -123,17 +90,5 @@ mod tests {
         for result in [resize_square(&none, 2), resize_square(&one, 0)] {
             assert!(matches!(result, Err(ImageError::Resize { .. })));
         }
-        for result in [thumbnail_jpeg(&none, 8), thumbnail_jpeg(&one, 0)] {
-            assert!(matches!(result, Err(ImageError::Resize { .. })));
-        }
-    }
-
-    #[test]
-    fn thumbnails_keep_the_aspect_and_are_never_enlarged() {
-        assert_eq!(fit((640, 427), 320), (320, 214));
-        assert_eq!(fit((427, 640), 320), (214, 320));
-        assert_eq!(fit((100, 50), 320), (100, 50));
-        assert_eq!(fit((10_000, 1), 100), (100, 1));
-        assert_eq!(fit((u32::MAX, u32::MAX), 7), (7, 7));
     }
 }

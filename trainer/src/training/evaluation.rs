@@ -1,54 +1,77 @@
-//! How good the model is by now: captions of validation images by beam search, judged.
+//! How good the model is by now: captions of validation images by beam search, judged, and the loss of what
+//! people wrote of them.
 
+use super::cross_entropy::{LabelSmoothing, loss_of_captions};
 use super::events::{Event, Events};
 use super::network::Network;
 use super::run::TrainError;
-use crate::data::BatchMaker;
 use crate::data::batches::to_device;
+use crate::data::{Batch, BatchError, BatchMaker, Inputs};
 use crate::decoding::{BeamSearchOptions, IncrementalDecoder, JoinedProjections, beam_search};
 use crate::metrics::{Candidate, EvaluationSettings, evaluate};
 use crate::vocabulary::Vocabulary;
 use std::collections::BTreeMap;
-use tch::Device;
+use std::path::PathBuf;
+use tch::{Device, Tensor};
 
-/// Images captioned together.
-const BATCH: usize = 16;
 /// Images whose captions are shown.
 const SHOWN: usize = 4;
 
-/// Validation images and how they are captioned.
+/// Validation images, each with a caption at least, and how they are captioned.
 pub(super) struct Evaluation {
     pub images: BatchMaker,
-    pub count: usize,
+    /// Where their files are.
+    pub folder: PathBuf,
+    /// Images that the model takes at once.
+    pub batch_size: usize,
     pub search: BeamSearchOptions,
+    /// How the captions that people wrote are scored.
+    pub labels: LabelSmoothing,
+}
+
+/// The model as it is.
+pub(super) struct Judged<'a> {
+    pub network: &'a Network,
+    pub vocabulary: &'a Vocabulary,
+    pub device: Device,
+    /// Iterations done.
+    pub iteration: u64,
+}
+
+/// Of some words of people's captions.
+#[derive(Clone, Copy, Default)]
+struct Loss {
+    sum: f64,
+    words: f64,
 }
 
 impl Evaluation {
     /// Captions the images, tells the figures and a few captions, and gives CIDEr-D; none without images.
-    pub fn run(
-        &self,
-        network: &Network,
-        vocabulary: &Vocabulary,
-        device: Device,
-        iteration: u64,
-        events: &mut Events,
-    ) -> Result<Option<f64>, TrainError> {
-        let places: Vec<usize> = (0..self.images.images.len().min(self.count)).collect();
+    pub fn run(&self, model: &Judged, events: &mut Events) -> Result<Option<f64>, TrainError> {
+        let places: Vec<usize> = (0..self.images.images.len()).collect();
         let mut captions = Vec::with_capacity(places.len());
-        for places in places.chunks(BATCH) {
-            captions.extend(self.captions(network, vocabulary, device, places)?);
+        let mut loss = Loss::default();
+        for places in places.chunks(self.batch_size) {
+            let items: Vec<_> = places.iter().map(|&place| (place, Some(0))).collect();
+            let batch = match self.images.collect(&items) {
+                Err(BatchError::NoImages(_)) => continue, // as single ones that can't be read
+                batch => batch?,
+            };
+            captions.extend(self.judge(model, &batch, &mut loss)?);
         }
+        if captions.is_empty() {
+            return Ok(None);
+        }
+        let iteration = model.iteration;
         for (place, caption) in captions.iter().take(SHOWN) {
-            let image = self.images.images[*place].id;
-            events.tell(Event::Sample { iteration, image, caption: caption.clone() });
+            events.tell(self.sample(iteration, *place, caption));
         }
+        let name = "validation_loss".to_owned();
+        events.tell(Event::Metric { iteration, name, value: loss.sum / loss.words.max(1.) });
         let candidates: Vec<Candidate> = captions
             .iter()
             .map(|(place, caption)| Candidate { caption, references: &self.images.images[*place].captions })
             .collect();
-        if candidates.is_empty() {
-            return Ok(None);
-        }
         let report = evaluate(&candidates, &EvaluationSettings::default())?;
         let scores = report.lines.iter().filter_map(|(name, scores)| Some((*name, scores.as_ref().ok()?.corpus)));
         let metrics: BTreeMap<String, f64> = scores.map(|(name, score)| (name.to_owned(), score)).collect();
@@ -57,24 +80,47 @@ impl Evaluation {
         Ok(cider)
     }
 
-    /// The best caption of each image that can be read.
-    fn captions(
-        &self,
-        network: &Network,
-        vocabulary: &Vocabulary,
-        device: Device,
-        places: &[usize],
-    ) -> Result<Vec<(usize, String)>, TrainError> {
-        let items: Vec<_> = places.iter().map(|&place| (place, None)).collect();
-        let batch = self.images.collect(&items)?;
+    fn sample(&self, iteration: u64, place: usize, caption: &str) -> Event {
+        let image = &self.images.images[place];
+        Event::Sample {
+            iteration,
+            image: image.id,
+            file: image.relative_path(&self.folder).display().to_string(),
+            caption: caption.to_owned(),
+            references: image.captions.clone(),
+        }
+    }
+
+    /// The best caption of each image of a batch; and adds to the loss, both of images that are encoded once.
+    fn judge(&self, model: &Judged, batch: &Batch, loss: &mut Loss) -> Result<Vec<(usize, String)>, TrainError> {
         tch::no_grad(|| {
-            let encoded = network.encode(&to_device(&batch.inputs, device)?, false);
-            let joined = JoinedProjections::of(network.decoder());
-            let decoder = IncrementalDecoder::new(network.decoder(), &joined);
-            let (sos, eos) = (vocabulary.sos(), vocabulary.eos());
+            let inputs = to_device(&batch.inputs, model.device)?;
+            let encoded = model.network.encode(&inputs, false);
+            self.score(model, &encoded, &inputs, batch, loss)?;
+            let joined = JoinedProjections::of(model.network.decoder());
+            let decoder = IncrementalDecoder::new(model.network.decoder(), &joined);
+            let (sos, eos) = (model.vocabulary.sos(), model.vocabulary.eos());
             let found = beam_search(&decoder, &encoded, batch.images.len(), sos, eos, &self.search)?;
-            let best = found.iter().map(|beams| vocabulary.sentence(&beams[0].tokens));
+            let best = found.iter().map(|beams| model.vocabulary.sentence(&beams[0].tokens));
             Ok(batch.images.iter().copied().zip(best).collect())
         })
+    }
+
+    fn score(
+        &self,
+        model: &Judged,
+        encoded: &Tensor,
+        inputs: &Inputs,
+        batch: &Batch,
+        loss: &mut Loss,
+    ) -> Result<(), TrainError> {
+        let Some(tokens) = &batch.tokens else { return Ok(()) };
+        let on_device = tokens.tensor.f_to_device(model.device)?;
+        let mean = loss_of_captions(model.network, encoded, inputs, &on_device, &tokens.pads, &self.labels, false);
+        let next_words = tokens.tensor.narrow(1, 1, tokens.tensor.size()[1] - 1);
+        let words = next_words.ne(self.labels.pad).sum(tch::Kind::Int64).f_int64_value(&[])? as f64;
+        loss.sum += mean.f_double_value(&[])? * words;
+        loss.words += words;
+        Ok(())
     }
 }

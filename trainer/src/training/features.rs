@@ -20,6 +20,11 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 /// Written when every image has been tried.
 const COMPLETE: &str = "complete";
 
+/// Whether a features phase has tried every image.
+pub(super) fn is_complete(run: &Path, phase: &str) -> bool {
+    run.join(phase).join(COMPLETE).exists()
+}
+
 /// The file of a features phase.
 pub fn features_path(run: &Path, phase: &str) -> PathBuf {
     run.join(phase).join("features.hdf5")
@@ -27,25 +32,26 @@ pub fn features_path(run: &Path, phase: &str) -> PathBuf {
 
 /// Stores the features of every image that has none yet.
 pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Events) -> Result<Outcome, TrainError> {
-    let folder = run.folder.join(&phase.name);
-    if folder.join(COMPLETE).exists() {
+    let folder = run.folder.path().join(&phase.name);
+    if is_complete(run.folder.path(), &phase.name) {
         return Ok(Outcome::Completed);
     }
     let io = |source| TrainError::Io { path: folder.clone(), source };
     std::fs::create_dir_all(&folder).map_err(io)?;
     let store = VarStore::new(run.device);
     let mut backbone = Backbone::new(&store.root(), &run.config, 0.);
-    let weights = weights_of(run.recipe, run.folder, &phase.backbone, Part::Backbone)?;
+    let weights = weights_of(run.recipe, run.folder.path(), &phase.backbone, Part::Backbone)?;
     load_part(&store, &weights, Part::Backbone, &run.config.backbone)?;
     backbone.prepare_inference();
 
-    let mut writer = FeatureWriter::open(&features_path(run.folder, &phase.name), phase.kind)?;
+    let mut writer = FeatureWriter::open(&features_path(run.folder.path(), &phase.name), phase.kind)?;
     let all = run.all_images();
     let left: Vec<Image> = all.iter().filter(|image| !writer.has(image.id)).cloned().collect();
     let (tokens, channels) = shape(&backbone, &run.config, run.device)?;
-    check_disk(&folder, disk_need(left.len(), tokens, channels, phase.kind))?;
+    let needed = disk_need(left.len(), tokens, channels, phase.kind);
+    check_disk(&folder, needed)?;
+    events.log(format!("{} images left, for which {:.2} GB of disk are needed", left.len(), needed as f64 / 1e9));
     events.tell(Event::Started {
-        phase: phase.name.clone(),
         step: "features".to_owned(),
         recipe: run.recipe.hash(),
         device: device_name(run.device),
@@ -55,7 +61,7 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
         per_epoch: all.len() as u64,
     });
     let batches = run.image_batches(left, phase.batch_size)?;
-    let outcome = walk(run, phase, &backbone, batches, &mut writer, all.len(), events)?;
+    let outcome = walk(run, &backbone, batches, &mut writer, all.len(), events)?;
     writer.finish()?;
     if outcome == Outcome::Completed {
         std::fs::write(folder.join(COMPLETE), "").map_err(io)?;
@@ -65,7 +71,6 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
 
 fn walk(
     run: &Run,
-    phase: &FeaturesPhase,
     backbone: &Backbone,
     batches: BatchMaker,
     writer: &mut FeatureWriter,
@@ -102,7 +107,7 @@ fn walk(
             Err(error) => events.warn(format!("left out: {error}")),
         }
         if told.is_none_or(|told| told.elapsed() > TELL_EVERY) || seen == ids.len() {
-            tell(&phase.name, before, seen, total, began, events);
+            tell(before, seen, total, began, events);
             told = Some(Instant::now());
         }
         let stop = run.stop_asked();
@@ -120,10 +125,9 @@ fn walk(
     }
 }
 
-fn tell(phase: &str, before: usize, seen: usize, total: usize, began: Instant, events: &mut Events) {
+fn tell(before: usize, seen: usize, total: usize, began: Instant, events: &mut Events) {
     let per_second = seen as f64 / began.elapsed().as_secs_f64().max(1e-9);
     events.tell(Event::Progress {
-        phase: phase.to_owned(),
         epoch: 0,
         iteration: (before + seen) as u64,
         iterations: total as u64,
@@ -133,7 +137,7 @@ fn tell(phase: &str, before: usize, seen: usize, total: usize, began: Instant, e
 }
 
 /// Tokens and channels of an image's features.
-fn shape(backbone: &Backbone, config: &ModelConfig, device: tch::Device) -> Result<(i64, i64), TrainError> {
+pub(super) fn shape(backbone: &Backbone, config: &ModelConfig, device: tch::Device) -> Result<(i64, i64), TrainError> {
     let side = config.image_size;
     let blank = Tensor::zeros([1, 3, side, side], (Kind::Float, device));
     let (_, tokens, channels) = tch::no_grad(|| backbone.forward_t(&blank, false)).size3()?;

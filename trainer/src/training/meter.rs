@@ -1,7 +1,7 @@
 //! Figures between two reports, summed on the device so that no iteration waits for a number.
 
 use super::events::{Event, Events};
-use super::phase::StepOutcome;
+use super::phase::{MeanRewards, StepOutcome};
 use super::run::TrainError;
 use std::time::{Duration, Instant};
 use tch::Tensor;
@@ -20,7 +20,7 @@ pub(super) struct Meter {
     told: bool,
     loss: Option<Tensor>,
     gradient_norm: Option<Tensor>,
-    rewards: f64,
+    rewards: Option<MeanRewards>,
     iterations: u64,
     items: usize,
 }
@@ -38,7 +38,7 @@ impl Meter {
             told: false,
             loss: None,
             gradient_norm: None,
-            rewards: 0.,
+            rewards: None,
             iterations: 0,
             items: 0,
         }
@@ -50,7 +50,10 @@ impl Meter {
             Some(sum) => sum + loss,
             None => loss,
         });
-        self.rewards += outcome.reward.unwrap_or(0.);
+        if let Some(means) = outcome.rewards {
+            let sums = self.rewards.get_or_insert_default();
+            (sums.reward, sums.baseline) = (sums.reward + means.reward, sums.baseline + means.baseline);
+        }
         self.iterations += 1;
         self.items += items;
     }
@@ -68,7 +71,7 @@ impl Meter {
     }
 
     /// Tells the means, every few seconds and at the end.
-    pub fn tell(&mut self, phase: &str, iteration: u64, last: bool, events: &mut Events) -> Result<(), TrainError> {
+    pub fn tell(&mut self, iteration: u64, last: bool, events: &mut Events) -> Result<(), TrainError> {
         if self.told && self.since.elapsed() < EVERY && !last {
             return Ok(());
         }
@@ -81,15 +84,15 @@ impl Meter {
             metric("loss", sum.f_double_value(&[])? / count);
         }
         metric("learning_rate", self.learning_rate);
-        if self.rewards != 0. {
-            metric("reward", self.rewards / count);
+        if let Some(sums) = self.rewards {
+            metric("reward", sums.reward / count);
+            metric("baseline", sums.baseline / count);
         }
         if let Some(norm) = &self.gradient_norm {
             metric("gradient_norm", norm.f_double_value(&[])?);
         }
         let done = (iteration - self.first).max(1) as f64;
         events.tell(Event::Progress {
-            phase: phase.to_owned(),
             epoch: (iteration - 1) / self.per_epoch,
             iteration,
             iterations: self.total,
@@ -97,8 +100,8 @@ impl Meter {
             seconds_left: self.started.elapsed().as_secs_f64() / done * (self.total - iteration) as f64,
         });
         (self.since, self.told) = (Instant::now(), true);
-        (self.loss, self.gradient_norm) = (None, None);
-        (self.rewards, self.iterations, self.items) = (0., 0, 0);
+        (self.loss, self.gradient_norm, self.rewards) = (None, None, None);
+        (self.iterations, self.items) = (0, 0);
         Ok(())
     }
 }

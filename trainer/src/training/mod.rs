@@ -4,12 +4,16 @@
 //! `phase` is the loop, `step` the two kinds of iterations ([`cross_entropy`], [`self_critical`]), `teacher` how given
 //! captions go through the decoder, and [`events`] tells of it.
 
+pub mod check;
 pub mod cross_entropy;
 mod evaluation;
 pub mod events;
+mod failure;
 pub mod features;
+pub mod folder;
 mod meter;
 pub mod network;
+pub mod packaging;
 mod phase;
 pub mod precision;
 pub mod radam;
@@ -22,9 +26,12 @@ pub mod start;
 mod step;
 mod teacher;
 
+pub use check::{CheckReport, check};
 pub use cross_entropy::{LabelSmoothing, cross_entropy};
-pub use events::{Event, Events};
+pub use events::{Ending, Event, Events, FailureKind};
+pub use folder::RunFolder;
 pub use network::Network;
+pub use packaging::{CheckpointInfo, checkpoint_weights, checkpoints, package_checkpoint};
 pub use precision::Precision;
 pub use radam::RAdam;
 pub use recipe::{Phase, Recipe, RecipeError, TrainingPhase};

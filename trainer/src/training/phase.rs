@@ -1,9 +1,10 @@
 //! One training phase, from its first (or last saved) iteration to its end: the loop.
 
-use super::evaluation::Evaluation;
+use super::evaluation::{Evaluation, Judged};
 use super::events::{Event, Events};
 use super::meter::Meter;
 use super::network::Network;
+use super::packaging::describe;
 use super::radam::RAdam;
 use super::recipe::TrainingPhase;
 use super::run::{Outcome, Run, TrainError};
@@ -11,12 +12,16 @@ use super::start::{Part, load_part, weights_of};
 use super::step::Step;
 use crate::checkpoint::{Checkpoints, NamedTensors, Progress};
 use crate::data::batches::mixed;
-use crate::data::{Batch, BatchMaker, Prefetch};
+use crate::data::{Batch, BatchError, BatchMaker, Prefetch};
 use crate::device::device_name;
+use crate::metrics::reward::SACRE_EOS;
 use crate::model::precision::multiplying_in;
 use std::time::Instant;
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
+
+/// Batches one after another of which no image can be read, until it must be more than a bad image or two.
+const MOST_UNREADABLE: u32 = 8;
 
 /// A phase at work.
 pub(super) struct PhaseRun<'a> {
@@ -27,19 +32,28 @@ pub(super) struct PhaseRun<'a> {
     optimiser: RAdam,
     checkpoints: Checkpoints,
     progress: Progress,
+    /// Batches so far, one after another, of which no image can be read.
+    unreadable: u32,
 }
 
 impl<'a> PhaseRun<'a> {
     /// The phase as it was left, or at its start; none if it is complete.
     pub fn open(run: &'a Run, phase: &'a TrainingPhase, events: &mut Events) -> Result<Option<Self>, TrainError> {
-        let checkpoints = Checkpoints::open(&run.folder.join(&phase.name), phase.keep_checkpoints)?;
+        let checkpoints = Checkpoints::open(&run.folder.path().join(&phase.name), phase.keep_checkpoints)?;
         let hash = run.recipe.phase_hash(&phase.name);
-        let fresh =
-            || Progress { recipe: hash.clone(), phase: phase.name.clone(), iteration: 0, best: None, finished: false };
+        let fresh = || Progress {
+            recipe: hash.clone(),
+            phase: phase.name.clone(),
+            iteration: 0,
+            best: None,
+            cider: None,
+            finished: false,
+        };
         let progress = checkpoints.progress()?.unwrap_or_else(fresh);
         if progress.recipe != hash {
             return Err(TrainError::OtherRecipe(phase.name.clone()));
         }
+        describe(run, &phase.name, progress.iteration > 0)?;
         if progress.finished {
             return Ok(None);
         }
@@ -53,7 +67,7 @@ impl<'a> PhaseRun<'a> {
             network = network.recomputing();
         }
         let optimiser = RAdam::new(&store);
-        let mut this = PhaseRun { run, phase, store, network, optimiser, checkpoints, progress };
+        let mut this = PhaseRun { run, phase, store, network, optimiser, checkpoints, progress, unreadable: 0 };
         this.load(events)?;
         Ok(Some(this))
     }
@@ -71,7 +85,7 @@ impl<'a> PhaseRun<'a> {
         let origins = [(Part::Backbone, &self.phase.backbone), (Part::Body, &self.phase.body)];
         for (part, origin) in origins {
             let Some(origin) = origin else { continue };
-            let weights = weights_of(self.run.recipe, self.run.folder, origin, part)?;
+            let weights = weights_of(self.run.recipe, self.run.folder.path(), origin, part)?;
             let account = load_part(&self.store, &weights, part, backbone)?;
             if !account.unused.is_empty() {
                 events.warn(format!(
@@ -98,9 +112,6 @@ impl<'a> PhaseRun<'a> {
         }
         let total = per_epoch * self.phase.epochs;
         self.tell_started(step, total, per_epoch, events);
-        if let Some(warning) = self.phase.precision.prepare(self.run.device) {
-            events.warn(warning);
-        }
         let schedule = self.phase.schedule();
         let start = self.progress.iteration;
         let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(8));
@@ -111,16 +122,18 @@ impl<'a> PhaseRun<'a> {
         let mut saved = Instant::now();
 
         for iteration in start..total {
-            let batch = ahead.next().ok_or(TrainError::BatchThread)??;
-            self.accumulate(step, &batch, iteration, &mut meter, events)?;
+            let batch = ahead.next().ok_or(TrainError::BatchThread)?;
+            if let Some(batch) = self.readable(batch, events)? {
+                self.accumulate(step, &batch, iteration, &mut meter, events)?;
+            }
             let done = iteration + 1;
             let last = done == total;
             if done % self.phase.accumulate != 0 && !last {
                 continue; // states are saved between updates, never within a group
             }
             self.update(schedule.at(iteration, per_epoch), &mut meter);
-            self.progress.iteration = done;
-            meter.tell(&self.phase.name, done, last, events)?;
+            (self.progress.iteration, self.progress.cider) = (done, None);
+            meter.tell(done, last, events)?;
             let epoch_ends = self.crossed(per_epoch) || last;
             if epoch_ends || self.phase.evaluate_every.is_some_and(|every| self.crossed(every)) {
                 self.evaluate(evaluation, &meter, events)?;
@@ -145,7 +158,6 @@ impl<'a> PhaseRun<'a> {
 
     fn tell_started(&self, step: &Step, iterations: u64, per_epoch: u64, events: &mut Events) {
         events.tell(Event::Started {
-            phase: self.phase.name.clone(),
             step: step.name().to_owned(),
             recipe: self.run.recipe.hash(),
             device: device_name(self.run.device),
@@ -154,6 +166,27 @@ impl<'a> PhaseRun<'a> {
             iterations,
             per_epoch,
         });
+        if let Step::SelfCritical(_) = step {
+            events.log(format!("SacreEOS signature: {SACRE_EOS}"));
+        }
+        if let Some(warning) = self.phase.precision.prepare(self.run.device) {
+            events.warn(warning);
+        }
+    }
+
+    /// The batch; none if no image of it can be read, unless that goes on.
+    fn readable(&mut self, batch: Result<Batch, BatchError>, events: &mut Events) -> Result<Option<Batch>, TrainError> {
+        match batch {
+            Err(error @ BatchError::NoImages(_)) if self.unreadable < MOST_UNREADABLE => {
+                self.unreadable += 1;
+                events.warn(format!("left out: {error}"));
+                Ok(None)
+            }
+            batch => {
+                self.unreadable = 0;
+                Ok(Some(batch?))
+            }
+        }
     }
 
     /// One iteration's gradients, added to those before. All that is random in it follows from its number.
@@ -200,8 +233,10 @@ impl<'a> PhaseRun<'a> {
 
     /// Judges the model, and keeps it if it is the best so far.
     fn evaluate(&mut self, evaluation: &Evaluation, meter: &Meter, events: &mut Events) -> Result<(), TrainError> {
-        let (vocabulary, device, iteration) = (&self.run.vocabulary, self.run.device, self.progress.iteration);
-        let cider = evaluation.run(&self.network, vocabulary, device, iteration, events)?;
+        let iteration = self.progress.iteration;
+        let (network, vocabulary, device) = (&self.network, &self.run.vocabulary, self.run.device);
+        let cider = evaluation.run(&Judged { network, vocabulary, device, iteration }, events)?;
+        self.progress.cider = cider;
         if cider.is_some_and(|cider| self.progress.best.is_none_or(|best| cider > best)) {
             self.check(meter)?;
             self.progress.best = cider;
@@ -238,8 +273,16 @@ pub(super) fn hash_of(name: &str) -> u64 {
 /// What an iteration gives: a loss with gradients, and figures to report.
 pub(super) struct StepOutcome {
     pub loss: Tensor,
-    /// Mean reward of the drawn captions, in self-critical training.
-    pub reward: Option<f64>,
+    /// Of the drawn captions, in self-critical training.
+    pub rewards: Option<MeanRewards>,
+}
+
+/// Means over the drawn captions of a batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct MeanRewards {
+    pub reward: f64,
+    /// What each reward is compared with: the mean reward of the image's other captions.
+    pub baseline: f64,
 }
 
 impl StepOutcome {

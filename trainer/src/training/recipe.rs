@@ -1,5 +1,6 @@
 //! A recipe: a dataset, a model, and the phases that train it, as data.
 
+pub mod fields;
 mod overrides;
 mod validate;
 
@@ -17,6 +18,9 @@ use std::time::Duration;
 pub const PAPER: &str = include_str!("../../../recipes/paper.toml");
 /// `backbone` or `body` of a phase that starts from the files under `[weights]`.
 pub const PRETRAINED: &str = "pretrained";
+/// `backbone` or `body` of a phase that starts from a file (the original's `.pth`, or safetensors), a checkpoint's
+/// folder or a model folder: this, and its path.
+pub const CHECKPOINT: &str = "checkpoint:";
 
 /// What is trained, on what, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,7 +86,7 @@ pub enum Phase {
 pub struct FeaturesPhase {
     /// What other phases call it.
     pub name: String,
-    /// `pretrained`, or the phase that trained the backbone.
+    /// `pretrained`, the phase that trained the backbone, or `checkpoint:` and a path.
     pub backbone: String,
     /// Number format on disk.
     #[serde(default)]
@@ -101,10 +105,10 @@ pub struct TrainingPhase {
     /// The phase whose features are read; without, images are, and the backbone is trained too.
     #[serde(default)]
     pub features: Option<String>,
-    /// Where the backbone's weights come from: `pretrained` or a phase; fresh ones by default.
+    /// Where the backbone's weights come from: `pretrained`, a phase, or `checkpoint:` and a path; fresh ones by default.
     #[serde(default)]
     pub backbone: Option<String>,
-    /// Where the body's weights come from: `pretrained` or a phase; fresh ones by default.
+    /// Where the body's weights come from: `pretrained`, a phase, or `checkpoint:` and a path; fresh ones by default.
     #[serde(default)]
     pub body: Option<String>,
     /// Times that every image (self-critical) or caption (cross-entropy) is seen.
@@ -174,6 +178,9 @@ pub struct TrainingPhase {
     /// Beams of an evaluation.
     #[serde(default = "three")]
     pub beam_size: usize,
+    /// Images captioned together in an evaluation; 16 by default. Beams take memory, too.
+    #[serde(default)]
+    pub evaluation_batch_size: Option<usize>,
 }
 
 /// [`Dropouts`] of which any may be left out.
@@ -316,10 +323,16 @@ impl Recipe {
     }
 
     /// The hash of the recipe with this phase alone: what a phase that was begun must go on with, while
-    /// later phases may still be changed.
+    /// later phases may still be changed, and so may what no weight depends on.
     pub fn phase_hash(&self, name: &str) -> String {
         let mut alone = self.clone();
         alone.phases.retain(|phase| phase.name() == name);
+        for phase in &mut alone.phases {
+            if let Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) = phase {
+                phase.evaluation_batch_size = None;
+                (phase.keep_checkpoints, phase.save_every_minutes) = (two(), fifteen());
+            }
+        }
         alone.hash()
     }
 }
@@ -344,6 +357,11 @@ impl TrainingPhase {
             anneal: self.anneal,
             anneal_every_epochs: self.anneal_every_epochs,
         }
+    }
+
+    /// Images captioned together in an evaluation.
+    pub fn evaluation_batch_size(&self) -> usize {
+        self.evaluation_batch_size.unwrap_or(16)
     }
 
     /// Time between two checkpoints.
@@ -400,18 +418,23 @@ mod tests {
         let later = paper(&["scst.epochs=2"]).expect("is one");
         assert_eq!(later.phase_hash("xe"), plain.phase_hash("xe"));
         assert_ne!(later.phase_hash("scst"), plain.phase_hash("scst"));
+        let gentler = paper(&["xe.evaluation_batch_size=4", "xe.keep_checkpoints=1", "xe.save_every_minutes=1"]);
+        assert_eq!(gentler.expect("is one").phase_hash("xe"), plain.phase_hash("xe"));
     }
 
     #[test]
     fn what_is_wrong_is_named_with_what_is_allowed() {
         assert!(reason(&["xe.batchsize=32"]).contains("unknown field `batchsize`, expected one of"));
+        assert!(reason(&["xe.evaluation_batch_size=0"]).starts_with("xe.evaluation_batch_size must be at least 1"));
         assert!(reason(&["xe.batch_size=0"]).starts_with("xe.batch_size must be at least 1"));
         assert!(reason(&["xe.captions_per_image=0"]).starts_with("xe.captions_per_image must be at least 1"));
         assert!(reason(&["xe.precision=\"float16\""]).contains("`float32`, `tf32`, `bfloat16`"));
         assert!(reason(&["xe.checkpoint_activations=true"]).contains("trains the backbone"));
         assert!(reason(&["xe.dropouts.other=1.5"]).starts_with("xe.dropouts.other must lie in 0 to 1"));
         assert!(reason(&["scst.samples=1"]).starts_with("scst.samples must be at least 2"));
-        assert!(reason(&["scst.body=xxe"]).contains("`pretrained` or an earlier phase"));
+        assert!(reason(&["scst.body=xxe"]).contains("`pretrained`, an earlier phase"));
+        assert!(reason(&["scst.body=checkpoint:"]).contains("names no path"));
+        assert!(paper(&["scst.body=checkpoint:runs/a/xe/state-00000003"]).is_ok());
         assert!(reason(&["xe.features=scst"]).starts_with("xe.features must be an earlier phase"));
         assert!(reason(&["xe"]).contains("key=value"));
         assert!(reason(&["nothing.here.at=1"]).contains("no table `nothing`"));

@@ -2,15 +2,16 @@
 
 use super::cross_entropy::LabelSmoothing;
 use super::evaluation::Evaluation;
-use super::events::{Event, Events};
+use super::events::{Ending, Event, Events};
 use super::features::{features_path, store_features};
+use super::folder::RunFolder;
+use super::packaging::{BEST, Source};
 use super::phase::{PhaseRun, hash_of};
 use super::radam::StateMismatch;
-use super::recipe::{Phase, Recipe, TrainingPhase};
-use super::start::{Part, weights_of};
+use super::recipe::{Phase, Recipe, RecipeError, TrainingPhase};
 use super::step::{Rewarded, Step};
-use crate::checkpoint::package::{self, Contents, check_vocabulary};
-use crate::checkpoint::{CheckpointError, Checkpoints, NamedTensors, PackageError, ResumeError};
+use crate::checkpoint::package::check_vocabulary;
+use crate::checkpoint::{CheckpointError, PackageError, ResumeError};
 use crate::data::batches::mixed;
 use crate::data::karpathy::find_images;
 use crate::data::{
@@ -18,17 +19,17 @@ use crate::data::{
     build_vocabulary,
 };
 use crate::decoding::{BeamSearchOptions, SamplingOptions};
+use crate::device::DeviceError;
 use crate::metrics::corpus::CorpusError;
-use crate::metrics::reward::SACRE_EOS;
 use crate::metrics::{CiderReward, RewardError};
-use crate::model::{Backbone, ConfigError, ModelConfig};
+use crate::model::{ConfigError, ModelConfig};
 use crate::vocabulary::{Vocabulary, VocabularyError};
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tch::{Device, Kind, TchError};
+use tch::{Device, TchError};
 
 /// How a run or phase ended, if nothing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +52,12 @@ pub enum TrainError {
     NoPhase { name: String, known: String },
     #[error("{0} was begun with another recipe: go on with that one, or train in another folder")]
     OtherRecipe(String),
+    #[error("the captions no longer have the words that `{0}` began with: train in another folder")]
+    OtherWords(String),
     #[error("there are no weights of `{0}` to start from")]
     NotTrained(String),
+    #[error("phase `{phase}` has no checkpoint `{name}`; it has {known}")]
+    NoCheckpoint { phase: String, name: String, known: String },
     #[error("{} weights of the {part} are missing or of another shape: {}", .names.len(), .names.join(", "))]
     MissingWeights { part: &'static str, names: Vec<String> },
     #[error("{items} items make no batch of {batch_size}")]
@@ -61,6 +66,17 @@ pub enum TrainError {
     Diverged { iteration: u64 },
     #[error("a thread that makes batches has died")]
     BatchThread,
+    #[error(
+        "out of memory: lower batch_size (with accumulate raised as much), or evaluation_batch_size where it was in an \
+         evaluation; the device said: {0}"
+    )]
+    OutOfMemory(String),
+    #[error("the phase broke off: {0}")]
+    Panicked(String),
+    #[error(transparent)]
+    Recipe(Box<RecipeError>),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     #[error(transparent)]
     Dataset(#[from] DatasetError),
     #[error(transparent)]
@@ -90,13 +106,12 @@ pub enum TrainError {
 /// A run at work.
 pub struct Run<'a> {
     pub(super) recipe: &'a Recipe,
-    pub(super) folder: &'a Path,
+    pub(super) folder: RunFolder,
     pub(super) device: Device,
     pub(super) config: ModelConfig,
     pub(super) vocabulary: Vocabulary,
-    dataset: Dataset,
+    pub(super) dataset: Dataset,
     stop: &'a AtomicBool,
-    _lock: File,
 }
 
 impl<'a> Run<'a> {
@@ -104,49 +119,45 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When another process trains there, or the data can't be read.
-    pub fn open(
+    pub fn open(recipe: &'a Recipe, folder: &Path, device: Device, stop: &'a AtomicBool) -> Result<Self, TrainError> {
+        Self::begin(recipe, RunFolder::lock(folder)?, device, stop)
+    }
+
+    /// Reads the data of a run whose folder is locked already.
+    ///
+    /// # Errors
+    /// When the data can't be read.
+    pub fn begin(
         recipe: &'a Recipe,
-        folder: &'a Path,
+        folder: RunFolder,
         device: Device,
         stop: &'a AtomicBool,
     ) -> Result<Self, TrainError> {
-        let lock = lock(folder)?;
         let dataset = Dataset::read(&recipe.data.dataset)?;
-        let built = build_vocabulary(dataset.training_captions(), recipe.data.min_occurrences)?;
-        let max_length = built.max_length();
-        let vocabulary = match &recipe.data.vocabulary {
-            Some(path) => Vocabulary::read(path)?,
-            None => built.vocabulary,
-        };
-        let mut sizes = recipe.model.clone();
-        sizes.vocab_size = Some(vocabulary.len() as i64);
-        sizes.max_sequence_length = sizes.max_sequence_length.or(Some(max_length as i64));
-        let config = ModelConfig::try_from(sizes)?;
-        check_vocabulary(&vocabulary, &config)?;
-        Ok(Run { recipe, folder, device, config, vocabulary, dataset, stop, _lock: lock })
+        let (config, vocabulary) = sizes_and_words(recipe, &dataset)?;
+        Ok(Run { recipe, folder, device, config, vocabulary, dataset, stop })
     }
 
-    /// Runs one phase, or all in order; those complete already are passed over.
+    /// Runs the phases of these names, or all where none is named, in the recipe's order; those complete
+    /// already are passed over.
     ///
     /// # Errors
     /// What kept a phase from its end; the events tell it, too.
-    pub fn run(&self, only: Option<&str>, events: &mut Events) -> Result<Outcome, TrainError> {
-        if let Some(name) = only
-            && self.recipe.phase(name).is_none()
-        {
-            let known: Vec<&str> = self.recipe.phases.iter().map(Phase::name).collect();
-            return Err(TrainError::NoPhase { name: name.to_owned(), known: known.join(", ") });
-        }
-        for phase in self.recipe.phases.iter().filter(|phase| only.is_none_or(|name| phase.name() == name)) {
-            let outcome = self.phase(phase, events);
-            let reason = match &outcome {
-                Ok(Outcome::Completed) => "completed".to_owned(),
-                Ok(Outcome::Stopped) => "stopped".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            events.tell(Event::Finished { phase: phase.name().to_owned(), reason });
-            if outcome? == Outcome::Stopped {
-                return Ok(Outcome::Stopped);
+    pub fn run<'n>(&self, only: impl IntoIterator<Item = &'n str>, events: &mut Events) -> Result<Outcome, TrainError> {
+        for phase in self.recipe.selected(only)? {
+            events.enter(phase.name());
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.phase(phase, events)));
+            let outcome = outcome.unwrap_or_else(|panic| Err(TrainError::of_panic(&*panic)));
+            match outcome.map_err(TrainError::advised) {
+                Ok(Outcome::Completed) => events.tell(ended("completed", Ending::Completed)),
+                Ok(Outcome::Stopped) => {
+                    events.tell(ended("stopped", Ending::Stopped));
+                    return Ok(Outcome::Stopped);
+                }
+                Err(error) => {
+                    events.fail(&error);
+                    return Err(error);
+                }
             }
         }
         Ok(Outcome::Completed)
@@ -168,7 +179,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn self_critical(&self, phase: &TrainingPhase) -> Result<Step, TrainError> {
+    pub(super) fn self_critical(&self, phase: &TrainingPhase) -> Result<Step, TrainError> {
         let captions: Vec<&Vec<String>> = self.dataset.train.iter().map(|image| &image.captions).collect();
         let captions: Vec<Vec<&str>> =
             captions.into_iter().map(|captions| captions.iter().map(String::as_str).collect()).collect();
@@ -193,15 +204,22 @@ impl<'a> Run<'a> {
         let Some(at_work) = PhaseRun::open(self, phase, events)? else {
             return self.package(phase).map(|()| Outcome::Completed);
         };
-        let batches = self.batches(&self.dataset.train, phase, by_caption)?;
+        let mut batches = self.batches(&self.dataset.train, phase, by_caption)?;
+        let missing = batches.leave_out_missing();
+        if let Some(first) = missing.first() {
+            let of = if phase.end_to_end() { "file" } else { "features" };
+            events.warn(format!("{} training images are left out for want of their {of}, e.g. {first}", missing.len()));
+        }
         let step = step(&batches.captions)?;
         let evaluation = Evaluation {
-            images: self.batches(self.evaluation_images(phase), phase, false)?,
-            count: phase.evaluation_images,
+            images: self.batches(&self.evaluation_images(phase), phase, false)?,
+            folder: self.recipe.data.images.clone(),
+            batch_size: phase.evaluation_batch_size(),
             search: BeamSearchOptions {
                 beam_size: phase.beam_size.min(self.vocabulary.len()),
                 max_length: self.config.max_sequence_length as usize,
             },
+            labels: LabelSmoothing { smoothing: phase.label_smoothing, pad: batches.captions.pad() },
         };
         let outcome = at_work.train(&step, batches, &evaluation, events)?;
         if outcome == Outcome::Completed {
@@ -210,17 +228,29 @@ impl<'a> Run<'a> {
         Ok(outcome)
     }
 
-    fn evaluation_images(&self, phase: &TrainingPhase) -> &[Image] {
-        let all = &self.dataset.validation;
-        &all[..all.len().min(phase.evaluation_images)]
+    /// Validation images that there is something to compare with.
+    fn evaluation_images(&self, phase: &TrainingPhase) -> Vec<Image> {
+        let described = self.dataset.validation.iter().filter(|image| !image.captions.is_empty());
+        described.take(phase.evaluation_images).cloned().collect()
     }
 
     /// Batches of a phase over `images`: of their captions, or of themselves.
     fn batches(&self, images: &[Image], phase: &TrainingPhase, by_caption: bool) -> Result<BatchMaker, TrainError> {
         let source = match &phase.features {
-            Some(features) => InputSource::Features(FeatureReader::open(&features_path(self.folder, features))?),
+            Some(features) => InputSource::Features(FeatureReader::open(&features_path(self.folder.path(), features))?),
             None => self.image_source(images)?,
         };
+        self.batches_of(source, images, phase, by_caption)
+    }
+
+    /// As [`Run::batches`], read from `source`.
+    pub(super) fn batches_of(
+        &self,
+        source: InputSource,
+        images: &[Image],
+        phase: &TrainingPhase,
+        by_caption: bool,
+    ) -> Result<BatchMaker, TrainError> {
         let (longest, per_image) = (self.config.max_sequence_length as usize, phase.captions_per_image);
         let captions = CaptionSet::new(images, &self.vocabulary, longest, per_image)?;
         let keep_rest = by_caption && per_image > 1;
@@ -250,12 +280,25 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn image_source(&self, images: &[Image]) -> Result<InputSource, TrainError> {
+    /// Image files; single ones that are missing are left out when they are read.
+    pub(super) fn image_source(&self, images: &[Image]) -> Result<InputSource, TrainError> {
+        let folder = &self.recipe.data.images;
+        let paths: Vec<Option<PathBuf>> = images.iter().map(|image| image.find(folder)).collect();
+        let missing = paths.iter().filter(|path| path.is_none()).count();
+        if Self::too_many_missing(missing, images.len()) {
+            find_images(images, folder)?;
+        }
+        let expected = |(path, image): (Option<PathBuf>, &Image)| path.unwrap_or_else(|| folder.join(image.name()));
         Ok(InputSource::Images {
-            paths: find_images(images, &self.recipe.data.images)?,
+            paths: paths.into_iter().zip(images).map(expected).collect(),
             size: self.config.image_size as u32,
             normalization: self.config.backbone.normalization(),
         })
+    }
+
+    /// Whether so few images are there that the folder must be another one.
+    pub(super) fn too_many_missing(missing: usize, images: usize) -> bool {
+        2 * missing > images
     }
 
     /// The images of all splits.
@@ -271,59 +314,47 @@ impl<'a> Run<'a> {
 
     /// Makes a model folder of the phase's best weights, and of the backbone whose features it read.
     fn package(&self, phase: &TrainingPhase) -> Result<(), TrainError> {
-        let folder = self.folder.join(&phase.name).join("model");
+        let folder = self.folder.path().join(&phase.name).join("model");
         if folder.exists() {
             return Ok(());
         }
-        let mut tensors = Checkpoints::open(&self.folder.join(&phase.name), phase.keep_checkpoints)?
-            .best_model()?
-            .ok_or_else(|| TrainError::NotTrained(phase.name.clone()))?;
-        if let Some(Phase::Features(features)) = phase.features.as_deref().and_then(|name| self.recipe.phase(name)) {
-            tensors.extend(self.backbone_of(&features.backbone)?);
-        }
-        let model_card = self.model_card(phase);
-        let contents = Contents {
-            tensors: &tensors,
-            config: &self.config,
-            vocabulary: &self.vocabulary,
-            model_card: &model_card,
-            kind: Kind::Float,
-        };
-        Ok(package::write(&folder, &contents)?)
-    }
-
-    fn backbone_of(&self, origin: &str) -> Result<NamedTensors, TrainError> {
-        let prefix = format!("{}.", Backbone::prefix(&self.config.backbone));
-        let mut tensors = weights_of(self.recipe, self.folder, origin, Part::Backbone)?;
-        tensors.retain(|name, _| name.starts_with(&prefix));
-        Ok(tensors)
-    }
-
-    fn model_card(&self, phase: &TrainingPhase) -> String {
-        let dataset = self.recipe.data.dataset.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let signature = match self.recipe.phase(&phase.name) {
-            Some(Phase::SelfCritical(_)) => format!("SacreEOS signature: `{SACRE_EOS}`\n"),
-            _ => String::new(),
-        };
-        format!(
-            "# {name}\n\nTrained with ExpansionNet v2's recipe, phase `{name}`, on `{dataset}` ({images} training \
-             images).\nRecipe (SHA-256): `{hash}`\n{signature}",
-            name = phase.name,
-            images = self.dataset.train.len(),
-            hash = self.recipe.hash(),
-        )
+        let Run { recipe, folder: run, config, vocabulary, .. } = self;
+        Source { recipe, run: run.path(), config, vocabulary }.package(&phase.name, BEST, &folder)
     }
 }
 
-/// Keeps other processes out of the folder until the file is closed.
-fn lock(folder: &Path) -> Result<File, TrainError> {
-    let io = |source| TrainError::Io { path: folder.to_owned(), source };
-    std::fs::create_dir_all(folder).map_err(io)?;
-    let options = OpenOptions::new().create(true).write(true).truncate(false).open(folder.join("lock"));
-    let file = options.map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(TrainError::Locked(folder.to_owned())),
-        Err(TryLockError::Error(source)) => Err(io(source)),
+fn ended(reason: &str, outcome: Ending) -> Event {
+    Event::Finished { reason: reason.to_owned(), outcome, kind: None }
+}
+
+/// The sizes of the model and its words, of a recipe and its data.
+pub(super) fn sizes_and_words(recipe: &Recipe, dataset: &Dataset) -> Result<(ModelConfig, Vocabulary), TrainError> {
+    let built = build_vocabulary(dataset.training_captions(), recipe.data.min_occurrences)?;
+    let max_length = built.max_length();
+    let vocabulary = match &recipe.data.vocabulary {
+        Some(path) => Vocabulary::read(path)?,
+        None => built.vocabulary,
+    };
+    let mut sizes = recipe.model.clone();
+    sizes.vocab_size = Some(vocabulary.len() as i64);
+    sizes.max_sequence_length = sizes.max_sequence_length.or(Some(max_length as i64));
+    let config = ModelConfig::try_from(sizes)?;
+    check_vocabulary(&vocabulary, &config)?;
+    Ok((config, vocabulary))
+}
+
+impl Recipe {
+    /// The phases of these names, or all where none is named, in the recipe's order.
+    ///
+    /// # Errors
+    /// When there is no phase of a name.
+    pub fn selected<'n>(&self, only: impl IntoIterator<Item = &'n str>) -> Result<Vec<&Phase>, TrainError> {
+        let names: Vec<&str> = only.into_iter().collect();
+        if let Some(name) = names.iter().find(|name| self.phase(name).is_none()) {
+            let known: Vec<&str> = self.phases.iter().map(Phase::name).collect();
+            return Err(TrainError::NoPhase { name: (*name).to_owned(), known: known.join(", ") });
+        }
+        let all = self.phases.iter();
+        Ok(all.filter(|phase| names.is_empty() || names.contains(&phase.name())).collect())
     }
 }

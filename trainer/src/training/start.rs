@@ -1,12 +1,12 @@
 //! Where a phase's weights come from: files from elsewhere, or earlier phases, part by part.
 
-use super::recipe::{PRETRAINED, Recipe};
+use super::recipe::{CHECKPOINT, PRETRAINED, Recipe};
 use super::run::TrainError;
 use crate::checkpoint::import::{is_derived, prefixed};
-use crate::checkpoint::{Checkpoints, NamedTensors, read_tensors};
+use crate::checkpoint::{Checkpoints, NamedTensors, package, read_tensors};
 use crate::model::Backbone;
 use crate::model::BackboneConfig;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
 
 /// A part of the model.
@@ -43,21 +43,25 @@ pub struct Account {
     pub unused: Vec<String>,
 }
 
-/// The weights that `origin` means: `pretrained`, or the best of a phase in the run's folder.
+/// The weights that `origin` means: `pretrained`, a file or folder after `checkpoint:`, or the best of a phase in
+/// the run's folder.
 ///
 /// # Errors
 /// When they can't be read.
 pub fn weights_of(recipe: &Recipe, run: &Path, origin: &str, part: Part) -> Result<NamedTensors, TrainError> {
-    if origin != PRETRAINED {
-        let weights = Checkpoints::open(&run.join(origin), 1)?.best_model()?;
+    let given = match (origin.strip_prefix(CHECKPOINT), part) {
+        (Some(path), _) => Some(PathBuf::from(path)),
+        (None, Part::Backbone) => recipe.weights.backbone.clone(),
+        (None, Part::Body) => recipe.weights.body.clone(),
+    };
+    if origin != PRETRAINED && !origin.starts_with(CHECKPOINT) {
+        let weights = Checkpoints::at(&run.join(origin), 1).best_model()?;
         return weights.ok_or_else(|| TrainError::NotTrained(origin.to_owned()));
     }
-    let path = match part {
-        Part::Backbone => recipe.weights.backbone.as_deref(),
-        Part::Body => recipe.weights.body.as_deref(),
-    };
-    let path = path.ok_or_else(|| TrainError::NotTrained(format!("weights.{}", part.name())))?;
-    let mut tensors = read_tensors(path)?;
+    let path = given.ok_or_else(|| TrainError::NotTrained(format!("weights.{}", part.name())))?;
+    // A folder is a checkpoint of a run, or a model.
+    let path = if path.is_dir() { path.join(package::WEIGHTS) } else { path };
+    let mut tensors = read_tensors(&path)?;
     if part == Part::Backbone && !tensors.keys().any(|name| name == "vocab_linear.weight") {
         tensors = prefixed(tensors);
     }

@@ -2,9 +2,9 @@
 
 use super::cross_entropy::{LabelSmoothing, cross_entropy};
 use super::network::Network;
-use super::phase::StepOutcome;
+use super::phase::{MeanRewards, StepOutcome};
 use super::run::TrainError;
-use super::self_critical::{roll_out, self_critical_loss};
+use super::self_critical::{baselines, roll_out, self_critical_loss};
 use crate::data::Batch;
 use crate::data::batches::{sent, to_device};
 use crate::decoding::SamplingOptions;
@@ -44,7 +44,7 @@ impl Step {
                 let tokens = batch.tokens.as_ref().ok_or(TrainError::BatchThread)?;
                 let on_device = sent(&tokens.tensor, device)?;
                 let loss = cross_entropy(network, &inputs, &on_device, &tokens.pads, labels, true);
-                Ok(StepOutcome { loss, reward: None })
+                Ok(StepOutcome { loss, rewards: None })
             }
             Step::SelfCritical(rewarded) => {
                 let Rewarded { reward, vocabulary, options } = rewarded.as_ref();
@@ -52,12 +52,18 @@ impl Step {
                 // The pass with gradients is under way on a GPU while the rewards are computed here.
                 let rollout = roll_out(network, &inputs, sos, eos, options, true)?;
                 let rewards = reward.rewards(&batch.images, &words(vocabulary, &rollout.captions))?;
-                let drawn = rewards.iter().map(Vec::len).sum::<usize>().max(1);
-                let mean = rewards.iter().flatten().sum::<f64>() / drawn as f64;
-                Ok(StepOutcome { loss: self_critical_loss(&rollout.log_probs, &rewards), reward: Some(mean) })
+                let loss = self_critical_loss(&rollout.log_probs, &rewards);
+                Ok(StepOutcome { loss, rewards: Some(means(&rewards)) })
             }
         }
     }
+}
+
+/// Means of the rewards `[images][samples]` and of their baselines.
+fn means(rewards: &[Vec<f64>]) -> MeanRewards {
+    let drawn = rewards.iter().map(Vec::len).sum::<usize>().max(1) as f64;
+    let baselines = rewards.iter().flat_map(|rewards| baselines(rewards));
+    MeanRewards { reward: rewards.iter().flatten().sum::<f64>() / drawn, baseline: baselines.sum::<f64>() / drawn }
 }
 
 /// The drawn captions as words, without SOS.

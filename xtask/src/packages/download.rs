@@ -218,15 +218,23 @@ pub fn check_hash(file: &Path, expected: Option<&str>) -> Result<(), DownloadErr
     let Some(expected) = expected else {
         return Ok(());
     };
-    let mut hash = Sha256::new();
-    let mut content = File::open(file).map_err(disk(file))?;
-    io::copy(&mut content, &mut hash).map_err(disk(file))?;
-    let found = format!("{:x}", hash.finalize());
+    let found = hash_of(file).map_err(disk(file))?;
     if found == expected {
         return Ok(());
     }
     fs::remove_file(file).map_err(disk(file))?;
     Err(DownloadError::WrongHash { file: file.into(), found, expected: expected.into() })
+}
+
+/// Whether there is such a file with this hash.
+pub fn has_hash(file: &Path, expected: &str) -> bool {
+    hash_of(file).is_ok_and(|found| found == expected)
+}
+
+fn hash_of(file: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut File::open(file)?, &mut hash)?;
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// The proxy comes from the environment, the certificates from the system. `silence` bounds how

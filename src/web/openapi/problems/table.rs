@@ -28,9 +28,70 @@ const SIMPLE: &[&str] = &["live", "ready", "models"];
 const NO_DATABASE: &[&str] = &["live", "ready", "models", "metrics"];
 const PHOTOS: &[&str] = &["caption", "caption_again"];
 const SENT_PHOTOS: &[&str] = &["caption"];
-const ADMIN: &[&str] = &["keys", "create_key", "revoke_key", "model_folders", "activate_models"];
-const BY_ID: &[&str] =
-    &["stored_caption", "edit_caption", "delete_caption", "restore_caption", "image", "caption_again", "revoke_key"];
+const ADMIN: &[&str] = &[
+    "keys",
+    "create_key",
+    "revoke_key",
+    "model_folders",
+    "activate_models",
+    "jobs",
+    "job",
+    "create_job",
+    "check_job",
+    "edit_job",
+    "delete_job",
+    "stop_job",
+    "resume_job",
+    "retry_job",
+    "job_events",
+    "job_series",
+    "job_samples",
+    "job_sample_photo",
+    "job_recipe",
+    "job_log",
+    "job_checkpoints",
+    "download_checkpoint",
+    "activate_checkpoint",
+    "job_evaluation",
+    "create_evaluation",
+    "compare_jobs",
+    "recipes",
+    "folders",
+    "device",
+];
+const BY_ID: &[&str] = &[
+    "stored_caption",
+    "edit_caption",
+    "delete_caption",
+    "restore_caption",
+    "image",
+    "caption_again",
+    "revoke_key",
+    "job",
+    "edit_job",
+    "delete_job",
+    "stop_job",
+    "resume_job",
+    "retry_job",
+    "job_events",
+    "job_series",
+    "job_samples",
+    "job_sample_photo",
+    "job_recipe",
+    "job_log",
+    "job_checkpoints",
+    "download_checkpoint",
+    "activate_checkpoint",
+    "job_evaluation",
+    "compare_jobs",
+    "recipes",
+    "folders",
+];
+const ACTIVATING: &[&str] = &["activate_models", "activate_checkpoint"];
+const JOB_CHANGES: &[&str] = &["delete_job", "stop_job", "resume_job", "retry_job"];
+/// Those that write photos or runs.
+const WRITING: &[&str] =
+    &["caption", "caption_again", "create_job", "check_job", "create_evaluation", "download_checkpoint"];
 const WITH_BODY: &[&str] = &[
     "caption",
     "caption_again",
@@ -40,6 +101,11 @@ const WITH_BODY: &[&str] = &[
     "export_captions",
     "create_key",
     "activate_models",
+    "create_job",
+    "check_job",
+    "edit_job",
+    "stop_job",
+    "create_evaluation",
 ];
 /// Those with a body or a query.
 const WITH_INPUT: &[&str] = &[
@@ -53,6 +119,19 @@ const WITH_INPUT: &[&str] = &[
     "export_captions",
     "create_key",
     "activate_models",
+    "jobs",
+    "create_job",
+    "check_job",
+    "edit_job",
+    "delete_job",
+    "stop_job",
+    "job_events",
+    "job_series",
+    "job_log",
+    "create_evaluation",
+    "compare_jobs",
+    "recipes",
+    "folders",
 ];
 
 const fn problem(
@@ -78,7 +157,7 @@ impl Documented {
 }
 
 /// By status and code.
-pub(super) const PROBLEMS: [Documented; 31] = [
+pub(super) const PROBLEMS: [Documented; 32] = [
     problem(
         400,
         "malformed-request",
@@ -122,7 +201,14 @@ pub(super) const PROBLEMS: [Documented; 31] = [
         "activation-in-progress",
         "Another model is being loaded",
         "Another model is being loaded: try again when it is in service.",
-        These(&["activate_models"]),
+        These(ACTIVATING),
+    ),
+    problem(
+        409,
+        "job-state",
+        "The job's state does not allow this",
+        "The job is completed: it cannot be stopped now.",
+        These(JOB_CHANGES),
     ),
     problem(
         413,
@@ -173,7 +259,7 @@ pub(super) const PROBLEMS: [Documented; 31] = [
         "model-unusable",
         "The model cannot be put into service",
         "There is no model `other`.",
-        These(&["activate_models"]),
+        These(&["activate_models", "activate_checkpoint", "download_checkpoint"]),
     ),
     problem(
         422,
@@ -252,6 +338,6 @@ pub(super) const PROBLEMS: [Documented; 31] = [
         "storage-full",
         "The storage is full",
         "The server's disk is full: no photo can be kept until there is room again.",
-        These(PHOTOS),
+        These(WRITING),
     ),
 ];

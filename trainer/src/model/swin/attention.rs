@@ -85,7 +85,7 @@ impl WindowAttention {
 }
 
 /// For each pair of tokens (i, j) of a window: (row_i - row_j + w - 1) * (2 w - 1) + (column_i - column_j + w - 1).
-fn relative_position_index(window: i64) -> Tensor {
+pub(super) fn relative_position_index(window: i64) -> Tensor {
     let tokens = window * window;
     let pairs = (0..tokens).flat_map(|i| (0..tokens).map(move |j| (i, j)));
     let index: Vec<i64> = pairs
@@ -100,7 +100,7 @@ fn relative_position_index(window: i64) -> Tensor {
 
 /// 0 for pairs of tokens from the same region of the image, else `SEAM_SCORE`:
 /// `[windows, 1, window^2, window^2]`.
-fn seam_scores(resolution: i64, window: i64, shift: i64) -> Tensor {
+pub(super) fn seam_scores(resolution: i64, window: i64, shift: i64) -> Tensor {
     // Rows (and columns) of the shifted image fall in three bands.
     let band = |position: i64| match position {
         p if p < resolution - window => 0,

@@ -2,6 +2,7 @@
 
 mod attention;
 mod block;
+pub mod buffers;
 
 pub use attention::WindowAttention;
 pub use block::SwinBlock;

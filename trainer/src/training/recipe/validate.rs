@@ -1,6 +1,6 @@
 //! What a recipe's values must be, beyond their types.
 
-use super::{FeaturesPhase, PRETRAINED, Phase, Recipe, RecipeError, TrainingPhase};
+use super::{CHECKPOINT, FeaturesPhase, PRETRAINED, Phase, Recipe, RecipeError, TrainingPhase};
 
 type Checked = Result<(), RecipeError>;
 
@@ -53,6 +53,7 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
         ("anneal_every_epochs", phase.anneal_every_epochs as f64),
         ("keep_checkpoints", phase.keep_checkpoints as f64),
         ("beam_size", phase.beam_size as f64),
+        ("evaluation_batch_size", phase.evaluation_batch_size() as f64),
     ] {
         at_least(&key(name), value, 1.)?;
     }
@@ -88,11 +89,18 @@ fn origin(key: &str, value: &str, earlier: &[Phase], given: bool, trains: fn(&Tr
         let part = if key.ends_with("body") { "body" } else { "backbone" };
         return require(given, key, &format!("is `pretrained`, so that weights.{part} must name a file"));
     }
+    if let Some(path) = value.strip_prefix(CHECKPOINT) {
+        return require(!path.is_empty(), key, "names no path after `checkpoint:`");
+    }
     let trained = |phase: &Phase| match phase {
         Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => phase.name == value && trains(phase),
         Phase::Features(_) => false,
     };
-    require(earlier.iter().any(trained), key, "must be `pretrained` or an earlier phase that trains it")
+    require(
+        earlier.iter().any(trained),
+        key,
+        "must be `pretrained`, an earlier phase that trains it, or `checkpoint:` and a path",
+    )
 }
 
 fn at_least(key: &str, value: f64, least: f64) -> Checked {

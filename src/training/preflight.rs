@@ -1,0 +1,68 @@
+//! The check before a start: `train --check`, by the same binary, in a folder that is gone afterwards.
+
+use super::create::{Chosen, CreateError, JobRequest, device_name};
+use super::{Jobs, recipes};
+use serde_json::Value;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// How long a device is measured.
+const MEASURE_SECONDS: u64 = 5;
+/// For reading a dataset, finding every image, and one measurement a phase.
+const LIMIT: Duration = Duration::from_secs(180);
+
+impl Jobs {
+    /// What a training job would meet: the trainer's own report.
+    ///
+    /// # Errors
+    /// See [`CreateError`]; what is wrong with the data is in the report.
+    pub async fn check(&self, request: &JobRequest, measure: bool) -> Result<Value, CreateError> {
+        let Chosen { recipe, phases, .. } = self.choose(request).await?;
+        let toml = toml::to_string(&recipe).map_err(|error| CreateError::Invalid(error.to_string()))?;
+        let directory = self.directory().to_owned();
+        let failed = move |source| CreateError::Folder { path: directory.clone(), source };
+        std::fs::create_dir_all(self.directory()).map_err(&failed)?;
+        // On the disk of the runs: its room is part of the report.
+        let folder = tempfile::Builder::new().prefix(".check-").tempdir_in(self.directory()).map_err(&failed)?;
+        std::fs::write(folder.path().join(recipes::FILE), toml).map_err(&failed)?;
+        let mut command = Command::new(&self.inner.program.path);
+        command.arg("train").arg("--run").arg(folder.path()).arg("--check");
+        command.args(["--events", "json", "--device", &device_name(request.device)]);
+        command.args(phases.iter().flat_map(|phase| ["--phase", phase]));
+        if measure {
+            command.args(["--measure", &MEASURE_SECONDS.to_string()]);
+        }
+        read(run(command).await?)
+    }
+}
+
+/// Runs a command to its end, within bounds.
+async fn run(mut command: Command) -> Result<Output, CreateError> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.map_err(|source| CreateError::Folder { path: command.get_program().into(), source })?;
+    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let waiting = tokio::task::spawn_blocking(move || child.wait_with_output());
+    match tokio::time::timeout(LIMIT, waiting).await {
+        Ok(Ok(Ok(output))) => Ok(output),
+        Ok(Ok(Err(source))) => Err(CreateError::Folder { path: "standard output".into(), source }),
+        Ok(Err(died)) => Err(CreateError::Invalid(died.to_string())),
+        Err(_) => {
+            // Still ours to wait for, so the number is nobody else's.
+            if let Some(pid) = pid {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+            Err(CreateError::Invalid(format!("the check took longer than {} s", LIMIT.as_secs())))
+        }
+    }
+}
+
+/// The one JSON object that the trainer prints.
+fn read(output: Output) -> Result<Value, CreateError> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let report = text.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok());
+    report.or_else(|| serde_json::from_str(&text).ok()).filter(Value::is_object).ok_or_else(|| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+        CreateError::Invalid(format!("the check failed: {}", last.trim_start_matches("error: ")))
+    })
+}

@@ -1,0 +1,267 @@
+//! Recipes to begin with, values changed in them, and what differs between two of them.
+
+use super::folders::confine;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use trainer::training::recipe::{PAPER, RecipeError};
+use trainer::training::{Phase, Recipe};
+
+/// The recipe's file in a run's folder.
+pub const FILE: &str = "recipe.toml";
+
+/// A recipe that comes with the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shipped {
+    /// For requests.
+    pub name: &'static str,
+    /// For people.
+    pub title: &'static str,
+    /// What it is for.
+    pub description: &'static str,
+    /// The recipe.
+    pub toml: &'static str,
+}
+
+/// In the order in which they are offered.
+pub const SHIPPED: [Shipped; 2] = [
+    Shipped {
+        name: "photos14k",
+        title: "A small captioner",
+        description: "EfficientNet-lite0 and a small body, for some thousand photos on two CPU cores or one GPU.",
+        toml: include_str!("../../recipes/photos14k.toml"),
+    },
+    Shipped {
+        name: "paper",
+        title: "The paper's model",
+        description: "Swin-L and the full body with the paper's numbers, for COCO on a large GPU.",
+        toml: PAPER,
+    },
+];
+
+/// Why there is no such recipe.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeFault {
+    /// Not shipped.
+    #[error("there is no recipe `{0}`")]
+    Unknown(String),
+    /// A value is none of a recipe.
+    #[error("{key}: {value} is no value of a recipe")]
+    Value {
+        /// Its key.
+        key: String,
+        /// What came.
+        value: Value,
+    },
+    /// The recipe's own message.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A path leads where admins may choose nothing from.
+    #[error("{key}: {} must lie in one of the folders of training.roots", path.display())]
+    Outside {
+        /// Its key.
+        key: &'static str,
+        /// Where it leads.
+        path: PathBuf,
+    },
+}
+
+/// A shipped recipe's text.
+///
+/// # Errors
+/// [`RecipeFault::Unknown`].
+pub fn shipped(name: &str) -> Result<&'static str, RecipeFault> {
+    let found = SHIPPED.iter().find(|shipped| shipped.name == name);
+    found.map(|shipped| shipped.toml).ok_or_else(|| RecipeFault::Unknown(name.to_owned()))
+}
+
+/// A recipe with values set, its paths absolute, so that a server in another folder can go on with it.
+///
+/// # Errors
+/// See [`RecipeFault`].
+pub fn with_values(toml: &str, values: &Map<String, Value>, roots: &[PathBuf]) -> Result<Recipe, RecipeFault> {
+    let is_none = |value: &Value| value.is_null() || value == "";
+    let (none, set): (Vec<_>, Vec<_>) = values.iter().partition(|(_, value)| is_none(value));
+    let settings = set.into_iter().map(|(key, value)| setting(key, value)).collect::<Result<Vec<_>, _>>()?;
+    let mut recipe = Recipe::parse(&without(toml, none.into_iter().map(|(key, _)| key.as_str()))?, &settings)?;
+    let Recipe { data, weights, .. } = &mut recipe;
+    let files = [
+        ("data.dataset", Some(&mut data.dataset)),
+        ("data.images", Some(&mut data.images)),
+        ("data.vocabulary", data.vocabulary.as_mut()),
+        ("weights.backbone", weights.backbone.as_mut()),
+        ("weights.body", weights.body.as_mut()),
+    ];
+    for (key, path) in files {
+        let Some(path) = path else { continue };
+        *path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+        // What is not there is no secret, and the check says so.
+        if path.exists() && confine(roots, path).is_none() {
+            return Err(RecipeFault::Outside { key, path: path.clone() });
+        }
+    }
+    Ok(recipe)
+}
+
+/// The recipe without the values of these keys.
+fn without<'k>(toml: &str, keys: impl Iterator<Item = &'k str>) -> Result<String, RecipeFault> {
+    let fault = |error: &dyn std::fmt::Display| RecipeFault::Recipe(RecipeError::Format(error.to_string()));
+    let mut table: toml::Table = toml.parse().map_err(|error: toml::de::Error| fault(&error))?;
+    for key in keys {
+        let mut path = key.split('.');
+        let first = path.next().unwrap_or_default();
+        let is_phase = |phase: &toml::Value| phase.get("name").and_then(toml::Value::as_str) == Some(first);
+        let phases = table.get("phase").and_then(toml::Value::as_array);
+        let phase = phases.and_then(|phases| phases.iter().position(is_phase));
+        let mut path: Vec<&str> = path.collect();
+        let last = path.pop().unwrap_or(first);
+        let top = match phase {
+            Some(phase) => table.get_mut("phase").and_then(|phases| phases.get_mut(phase)),
+            None => table.get_mut(first),
+        };
+        let place = path.into_iter().try_fold(top, |place, key| Some(place?.get_mut(key))).flatten();
+        if let Some(place) = place.and_then(toml::Value::as_table_mut) {
+            place.remove(last);
+        }
+    }
+    toml::to_string(&table).map_err(|error| fault(&error))
+}
+
+/// `key=value` as the command line takes it; texts in quotes, so that `1` stays one.
+fn setting(key: &str, value: &Value) -> Result<String, RecipeFault> {
+    let fault = || RecipeFault::Value { key: key.to_owned(), value: value.clone() };
+    let sound = !key.is_empty() && key.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter));
+    if !sound || value.is_object() {
+        return Err(fault());
+    }
+    let value = toml::Value::try_from(value).map_err(|_| fault())?;
+    Ok(format!("{key}={value}"))
+}
+
+/// The step of a phase, as recipes call it.
+pub fn step(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Features(_) => "features",
+        Phase::CrossEntropy(_) => "cross-entropy",
+        Phase::SelfCritical(_) => "self-critical",
+    }
+}
+
+/// Every value by its key: `seed`, `data.images`, `xe.dropouts.encoder`.
+pub fn flatten(recipe: &Recipe) -> BTreeMap<String, Value> {
+    let mut flat = BTreeMap::new();
+    if let Ok(Value::Object(mut sections)) = serde_json::to_value(recipe) {
+        let phases = sections.remove("phase");
+        for (phase, values) in recipe.phases.iter().zip(phases.as_ref().and_then(Value::as_array).into_iter().flatten())
+        {
+            put(&mut flat, phase.name(), values);
+        }
+        sections.iter().for_each(|(key, value)| put(&mut flat, key, value));
+    }
+    flat
+}
+
+fn put(flat: &mut BTreeMap<String, Value>, key: &str, value: &Value) {
+    match value {
+        Value::Object(inner) => inner.iter().for_each(|(name, value)| put(flat, &format!("{key}.{name}"), value)),
+        value => {
+            flat.insert(key.to_owned(), value.clone());
+        }
+    }
+}
+
+/// A value that is not the one that the recipe began with.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Difference {
+    /// Its key.
+    pub key: String,
+    /// As it is.
+    #[schema(value_type = Object)]
+    pub value: Value,
+    /// As it was.
+    #[schema(value_type = Object)]
+    pub default: Value,
+    /// In the paper's recipe; null where it has no such key.
+    #[schema(value_type = Object)]
+    pub paper: Value,
+}
+
+/// What differs from the recipe that this one began with.
+pub fn differences(recipe: &Recipe, begun_with: &str) -> Vec<Difference> {
+    let read = |text: &str| Recipe::parse(text, &[]).map(|recipe| flatten(&recipe)).unwrap_or_default();
+    let (now, before, paper) = (flatten(recipe), read(begun_with), read(PAPER));
+    let keys = now.keys().chain(before.keys().filter(|key| !now.contains_key(*key)));
+    let of = |values: &BTreeMap<String, Value>, key: &str| values.get(key).cloned().unwrap_or(Value::Null);
+    keys.filter(|key| now.get(*key) != before.get(*key))
+        .map(|key| Difference {
+            key: key.clone(),
+            value: of(&now, key),
+            default: of(&before, key),
+            paper: of(&paper, key),
+        })
+        .collect()
+}
+
+/// The recipe in a run's folder.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn of_run(folder: &Path) -> Result<Recipe, RecipeError> {
+    Recipe::read(&folder.join(FILE), &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn small(values: Value) -> Result<Recipe, RecipeFault> {
+        let toml = shipped("photos14k").expect("is shipped");
+        with_values(toml, values.as_object().expect("values"), &[])
+    }
+
+    #[test]
+    fn shipped_recipes_are_sound_and_have_absolute_paths_once_used() {
+        for shipped in SHIPPED {
+            Recipe::parse(shipped.toml, &[]).expect(shipped.name);
+        }
+        let recipe = small(json!({})).expect("a recipe");
+        assert!(recipe.data.dataset.is_absolute() && recipe.weights.backbone.is_some_and(|path| path.is_absolute()));
+        assert!(matches!(shipped("other"), Err(RecipeFault::Unknown(_))));
+    }
+
+    #[test]
+    fn values_are_set_by_key_and_only_they_differ() {
+        let values = json!({
+            "xe.batch_size": 32, "seed": 7, "data.dataset": "/none/1", "xe.learning_rate": 1e-5, "xe.dropouts.other": 0
+        });
+        let recipe = small(values).expect("a recipe");
+        assert_eq!((recipe.seed, recipe.data.dataset.as_path()), (7, Path::new("/none/1")));
+        let differences = differences(&recipe, shipped("photos14k").expect("is shipped"));
+        let found = differences.iter().find(|difference| difference.key == "xe.batch_size").expect("differs");
+        assert_eq!((&found.value, &found.default, &found.paper), (&json!(32), &json!(48), &json!(48)));
+        assert!(differences.iter().all(|difference| difference.key != "xe.epochs"));
+    }
+
+    #[test]
+    fn texts_stay_texts_and_nothing_is_none() {
+        let values = json!({"data.images": "/x\"\nseed = 1", "data.vocabulary": "", "xe.dropouts.other": null});
+        let recipe = small(values).expect("a recipe");
+        assert_eq!(recipe.data.images, Path::new("/x\"\nseed = 1"));
+        assert_eq!((recipe.seed, recipe.data.vocabulary.as_ref()), (775_533, None));
+        let Some(Phase::CrossEntropy(xe)) = recipe.phase("xe") else { panic!("there is such a phase") };
+        assert_eq!((xe.dropouts.other, xe.dropouts.encoder), (0., 0.3));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_the_recipes_own_words() {
+        let said = |values: Value| small(values).expect_err("is refused").to_string();
+        assert!(said(json!({"xe.batch_size": 0})).starts_with("xe.batch_size must be at least 1"));
+        assert!(said(json!({"xe.batchsize": 1})).contains("unknown field `batchsize`"));
+        assert!(said(json!({"seed": {"a": 1}})).starts_with("seed: {"));
+        assert!(said(json!({"data.dataset": null})).contains("missing field `dataset`"));
+        assert!(said(json!({"a=b": 1})).contains("is no value"));
+        assert!(said(json!({"data.images": "/etc"})).contains("training.roots"));
+    }
+}

@@ -1,0 +1,205 @@
+//! Who is next, and what becomes of those at work: one task for the queue, one for each process.
+
+use super::device::{Reading, disk_bytes};
+use super::process::{AtWork, Exit};
+use super::view::Job;
+use super::{Inner, ending, logs, recorder, webhook};
+use crate::store::{Change, EndReason, JobState, Point, StoreError, StoredJob};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+/// Between two looks at a process and its file.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Between two readings of the device.
+const SAMPLE_EVERY: Duration = Duration::from_secs(2);
+/// Before something is tried again that the disk or the database refused.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Finds the processes of the server before, and begins to take the queue in turn.
+pub(super) async fn start(inner: &Arc<Inner>) -> Result<(), StoreError> {
+    for job in inner.store.jobs(&[JobState::Running, JobState::Stopping]).await? {
+        let process = AtWork::find(&job);
+        match &process {
+            Some(found) => {
+                tracing::info!(job = job.id, name = job.name, "a job's process goes on");
+                inner.store.set_job_process(&job.id, &found.identity.to_string()).await?;
+                // The wish to stop may have come when nobody could pass it on.
+                let job = StoredJob { process: Some(found.identity.to_string()), ..job.clone() };
+                inner.signal(&job);
+            }
+            None => tracing::warn!(job = job.id, name = job.name, "a job's process has ended"),
+        }
+        tokio::spawn(follow(Arc::clone(inner), job, process));
+    }
+    let turns = take_turns(Arc::clone(inner));
+    let mut closing = inner.closing.subscribe();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = turns => (),
+            _ = closing.wait_for(|closing| *closing) => (),
+        }
+    });
+    inner.queue.notify_one();
+    Ok(())
+}
+
+async fn take_turns(inner: Arc<Inner>) {
+    loop {
+        inner.queue.notified().await;
+        while let Err(error) = start_next(&inner).await {
+            tracing::error!(%error, "the queue of jobs cannot be read");
+            sleep(RETRY_AFTER).await;
+        }
+    }
+}
+
+/// Starts every job whose turn it is.
+async fn start_next(inner: &Arc<Inner>) -> Result<(), StoreError> {
+    let at_work = inner.store.jobs(&[JobState::Running, JobState::Stopping]).await?;
+    let slot = |job: &StoredJob| inner.sampler.is_gpu(&job.device);
+    let mut busy = [false, true].map(|gpu| at_work.iter().filter(|job| slot(job) == gpu).count());
+    for job in inner.store.queued_jobs().await? {
+        let busy = &mut busy[usize::from(slot(&job))];
+        if *busy < inner.settings.jobs_at_once && start_one(inner, job).await? {
+            *busy += 1;
+        }
+    }
+    Ok(())
+}
+
+/// False where it is not at work now: the process did not start, or somebody took the job out of the queue.
+async fn start_one(inner: &Arc<Inner>, mut job: StoredJob) -> Result<bool, StoreError> {
+    // What an earlier attempt ended with is over.
+    (job.status.failure, job.status.progress) = (None, None);
+    let begin = Change { status: Some(job.status.clone()), ..Change::default() };
+    // Marked before it is started: a server that dies in between leaves a process that is looked for, not two.
+    if !inner.store.move_job(&job.id, &[JobState::Queued], JobState::Running, &begin).await? {
+        return Ok(false);
+    }
+    let process = match AtWork::start(&job, &inner.program) {
+        Ok(process) => process,
+        Err(error) => {
+            tracing::error!(%error, job = job.id, "a job's process could not be started");
+            let change = Change { reason: Some(ending::not_started(&error)), ..Change::default() };
+            inner.store.move_job(&job.id, &AT_WORK, JobState::Failed, &change).await?;
+            inner.changed();
+            return Ok(false);
+        }
+    };
+    tracing::info!(job = job.id, name = job.name, process = process.identity.to_string(), "a job is started");
+    inner.store.set_job_process(&job.id, &process.identity.to_string()).await?;
+    if let Some(now) = inner.store.job(&job.id).await? {
+        // Somebody may have stopped it before its process was known.
+        inner.signal(&now);
+        job = now;
+    }
+    inner.changed();
+    tokio::spawn(follow(Arc::clone(inner), job, Some(process)));
+    Ok(true)
+}
+
+const AT_WORK: [JobState; 2] = [JobState::Running, JobState::Stopping];
+
+/// Records what a process tells until it has ended, then ends the job. `None`: it has ended already.
+async fn follow(inner: Arc<Inner>, mut job: StoredJob, mut process: Option<AtWork>) {
+    let mut closing = inner.closing.subscribe();
+    let work = async {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sampled = Instant::now();
+        loop {
+            looks.tick().await;
+            // Looked at before the file is read: what is read afterwards is all that it told.
+            let exit = process.as_mut().map_or(Some(Exit::Unseen), AtWork::ended);
+            if let Err(error) = record_all(&inner, &mut job).await {
+                tracing::error!(%error, job = job.id, "what a job tells cannot be recorded: trying again");
+                sleep(RETRY_AFTER).await;
+                continue;
+            }
+            if let Some(exit) = exit {
+                break exit;
+            }
+            if sampled.elapsed() >= SAMPLE_EVERY {
+                sampled = Instant::now();
+                sample(&inner, &job).await;
+            }
+        }
+    };
+    let exit = tokio::select! {
+        exit = work => exit,
+        _ = closing.wait_for(|closing| *closing) => return,
+    };
+    while let Err(error) = end(&inner, &job.id, exit).await {
+        tracing::error!(%error, job = job.id, "a job's end cannot be kept: trying again");
+        sleep(RETRY_AFTER).await;
+    }
+    inner.queue.notify_one();
+}
+
+/// Takes in everything that is new in the file.
+async fn record_all(inner: &Inner, job: &mut StoredJob) -> Result<(), RecordError> {
+    loop {
+        let (folder, offset) = (PathBuf::from(&job.folder), job.events_offset);
+        let reading = tokio::task::spawn_blocking(move || recorder::read(&folder, offset));
+        let recorded = reading.await.map_err(|died| RecordError::Died(died.to_string()))??;
+        if recorded.bytes == 0 {
+            return Ok(());
+        }
+        if !inner.store.record_job(job, &recorded).await? {
+            return Err(RecordError::Gone);
+        }
+        inner.changed();
+    }
+}
+
+/// Why nothing was taken in.
+#[derive(Debug, thiserror::Error)]
+enum RecordError {
+    #[error("its file: {0}")]
+    File(#[from] std::io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("another server records it, or it is gone")]
+    Gone,
+    #[error("reading ended unexpectedly: {0}")]
+    Died(String),
+}
+
+/// Keeps how busy the device is, beside the figures of the training.
+async fn sample(inner: &Inner, job: &StoredJob) {
+    let Reading { cpu_percent, memory_used, gpus, .. } = inner.sampler.read(Path::new(&job.folder));
+    let phase = job.status.current.clone().unwrap_or_default();
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let iteration = job.status.iteration();
+    let mut figures = vec![("cpu_percent", cpu_percent), ("memory_bytes", memory_used as f64)];
+    if let Some(gpu) = gpus.first() {
+        figures.extend([("gpu_percent", gpu.percent), ("gpu_memory_bytes", gpu.memory_used as f64)]);
+    }
+    let point = |(name, value): (&str, f64)| Point { phase: phase.clone(), name: name.into(), iteration, time, value };
+    let points: Vec<Point> = figures.into_iter().map(point).collect();
+    if let Err(error) = inner.store.add_job_points(&job.id, &points).await {
+        tracing::warn!(%error, job = job.id, "a reading of the device is lost");
+    }
+}
+
+async fn end(inner: &Arc<Inner>, id: &str, exit: Exit) -> Result<(), StoreError> {
+    // Anew: an admin may have asked it to stop since.
+    let Some(mut job) = inner.store.job(id).await? else { return Ok(()) };
+    let words = logs::last_words(Path::new(&job.folder)).await;
+    let (free, _) = disk_bytes(Path::new(&job.folder));
+    let (state, reason) = ending::judge(exit, &job, words.as_deref(), free);
+    job.status.process_ended();
+    job.status.progress = None;
+    let why = reason.as_ref().map(|reason: &EndReason| reason.text.clone()).unwrap_or_default();
+    let change = Change { reason, status: Some(job.status), process: None };
+    if inner.store.move_job(id, &AT_WORK, state, &change).await? {
+        tracing::info!(job = id, name = job.name, state = state.as_str(), why, "a job has ended");
+        inner.changed();
+        if let Some(job) = inner.store.job(id).await? {
+            webhook::announce(&inner.settings.webhook, Job::of(job, &[]));
+        }
+    }
+    Ok(())
+}

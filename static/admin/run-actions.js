@@ -1,0 +1,102 @@
+// The buttons above a run: stop, resume and so on, as far as its state allows.
+
+import { get, jobPath, patch, post, remove } from "./api.js";
+import { confirmed, el } from "./dom.js";
+import { showToast } from "../toast.js";
+
+const ACTIONS = {
+  stop: { label: "Stop and save", run: (job) => post(jobPath(job.id, "/stop"), { force: false }) },
+  force_stop: {
+    label: "Stop at once",
+    danger: true,
+    run: (job) => post(jobPath(job.id, "/stop"), { force: true }),
+    ask: {
+      title: "Stop at once?",
+      text: "What was trained since the last checkpoint is lost. “Stop and save” loses nothing.",
+      action: "Stop at once",
+    },
+  },
+  resume: { label: "Resume", strong: true, run: (job) => post(jobPath(job.id, "/resume")) },
+  retry: { label: "Try again", strong: true, run: (job) => post(jobPath(job.id, "/retry")) },
+  clone: { label: "Clone…", run: clone },
+  delete: { label: "Delete…", danger: true, run: removeJob },
+};
+
+/**
+ * @param {HTMLElement} host
+ * @param {object} job
+ * @param {{onJob: (job: object) => void, onStale: () => void, notice: {button: HTMLElement}}} page
+ */
+export function showActions(host, job, page) {
+  const key = `${job.kind} ${job.state} ${job.actions.join()}`;
+  if (host.dataset.key === key) return;
+  host.dataset.key = key;
+  const known = job.actions.filter((name) => name in ACTIONS && !(name === "clone" && job.kind !== "train"));
+  const buttons = known.map((name) => button(name, job, page));
+  const rename = el("button", { class: "button quiet", type: "button", onclick: () => renameJob(job, page) }, "Rename");
+  host.replaceChildren(...buttons, rename, page.notice.button);
+}
+
+function button(name, job, page) {
+  const { label, danger, strong, ask, run } = ACTIONS[name];
+  const look = strong ? "button strong" : danger ? "button danger" : "button";
+  const element = el("button", { class: look, type: "button", "data-action": name }, label);
+  element.addEventListener("click", async () => {
+    if (ask && !(await confirmed(ask))) return;
+    element.disabled = true;
+    try {
+      const changed = await run(job);
+      if (changed) page.onJob(changed);
+    } catch (error) {
+      // Somebody else was faster, or the run has ended by itself: say so, and show how it is now.
+      showToast(error.message);
+      page.onStale();
+    } finally {
+      element.disabled = false;
+    }
+  });
+  return element;
+}
+
+function clone(job) {
+  location.href = `/admin/runs/new?from=${encodeURIComponent(job.id)}`;
+  return null;
+}
+
+async function removeJob(job) {
+  const files = el(
+    "label",
+    { class: "check" },
+    el("input", { type: "checkbox", name: "files" }),
+    ` Delete its folder too, with all checkpoints: ${job.folder}`,
+  );
+  const form = await confirmed({
+    title: `Delete ${job.name}?`,
+    text: "Its figures and events are deleted for good.",
+    action: "Delete",
+    extra: files,
+  });
+  if (form === null) return null;
+  await remove(jobPath(job.id, form.has("files") ? "?files=true" : ""));
+  sessionStorage.setItem("message", `${job.name} is deleted.`);
+  location.href = "/admin";
+  return null;
+}
+
+async function renameJob(job, page) {
+  const input = el("input", {
+    type: "text",
+    name: "name",
+    value: job.name,
+    maxLength: 100,
+    required: true,
+    "aria-label": "Name",
+  });
+  const form = await confirmed({ title: "Rename the run", action: "Rename", danger: false, extra: input });
+  if (form === null || !form.get("name").trim()) return;
+  try {
+    page.onJob((await patch(jobPath(job.id), { name: form.get("name").trim() })) ?? (await get(jobPath(job.id))));
+  } catch (error) {
+    showToast(error.message);
+  }
+}

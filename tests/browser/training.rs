@@ -1,0 +1,294 @@
+//! An admin without a terminal: signs in, makes a run of all six phases on a dataset of the server, watches it,
+//! stops and resumes it, compares, evaluates, and puts a checkpoint into service. With the real program and its
+//! child processes, on made pictures and a model so small that two busy cores are enough.
+
+mod dashboard;
+#[path = "../../trainer/tests/support/made_dataset.rs"]
+mod made_dataset;
+
+use crate::in_browser;
+use crate::page::State;
+use crate::server::Server;
+use anyhow::{Context, Result, ensure};
+use dashboard::{Dashboard, PASSWORD};
+use made_dataset::{COLOURS, MadeDataset, SHAPES, pictures};
+use std::io::Cursor;
+
+/// What differs from the paper's recipe: a model of some thousand weights, and batches of six pictures.
+const SETTINGS: [(&str, &str); 39] = [
+    ("data.min_occurrences", "1"),
+    ("model.image_size", "32"),
+    ("model.swin_embed_dim", "16"),
+    ("model.swin_depths", "1, 1"),
+    ("model.swin_num_heads", "1, 2"),
+    ("model.swin_window_size", "4"),
+    ("model.swin_mlp_ratio", "2"),
+    ("model.d_model", "32"),
+    ("model.num_encoder_layers", "1"),
+    ("model.num_decoder_layers", "1"),
+    ("model.num_heads", "2"),
+    ("model.d_ff", "64"),
+    ("model.encoder_expansion_lengths", "4, 8"),
+    ("model.decoder_expansion_length", "4"),
+    ("features.kind", "float32"),
+    ("features.batch_size", "4"),
+    ("xe.batch_size", "4"),
+    ("xe.learning_rate", "4e-3"),
+    ("xe.warmup_iterations", "5"),
+    ("xe.anneal", "1"),
+    ("xe.dropouts.encoder", "0"),
+    ("xe.dropouts.decoder", "0"),
+    ("xe.dropouts.encoder_input", "0"),
+    ("xe.dropouts.decoder_input", "0"),
+    ("xe.evaluation_images", "6"),
+    ("xe-end-to-end.batch_size", "2"),
+    ("xe-end-to-end.accumulate", "2"),
+    ("xe-end-to-end.learning_rate", "1e-4"),
+    ("xe-end-to-end.evaluation_images", "6"),
+    ("scst.epochs", "2"),
+    ("scst.batch_size", "3"),
+    ("scst.learning_rate", "1e-4"),
+    ("scst.sample_length", "8"),
+    ("scst.evaluation_images", "6"),
+    ("scst-end-to-end.batch_size", "3"),
+    ("scst-end-to-end.learning_rate", "1e-5"),
+    ("scst-end-to-end.sample_length", "8"),
+    ("scst-end-to-end.evaluation_images", "6"),
+    ("tuned-features.batch_size", "4"),
+];
+
+/// So many that the run is still at work when it is stopped.
+const EPOCHS: &str = "80";
+
+/// Epochs and learning rate that make a picture of a run: slower, with more to see.
+const FOR_PICTURES: (&str, &str) = ("2500", "1e-4");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_trains_a_captioner_and_puts_it_into_service() -> Result<()> {
+    let made = MadeDataset::new();
+    let folder = tempfile::tempdir()?;
+    let server = server(&made, folder.path()).await?;
+    in_browser(async |browser| {
+        let admin = Dashboard::sign_in(browser, &server).await?;
+        let run = start_a_run(&admin, &made).await?;
+        watch(&admin).await?;
+        stop_and_resume(&admin).await?;
+        finish(&admin).await?;
+        deploy(&admin, &server).await?;
+        let clone = clone_with_a_change(&admin, &run).await?;
+        compare(&admin, &run, &clone).await?;
+        evaluate(&admin, &run).await?;
+        admin.open("/admin").await?;
+        admin.page.wait_until("document.querySelectorAll('#runs .run-card').length === 3").await?;
+        admin.look_at("overview").await?;
+        let complaints = browser.complaints().await?;
+        ensure!(complaints.is_empty(), "{complaints:#?}");
+        Ok(())
+    })
+    .await
+}
+
+async fn server(made: &MadeDataset, folder: &std::path::Path) -> Result<Server> {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let roots = format!("[{:?}]", made.folder.path());
+    let settings = [
+        ("ACCESS__ADMIN_PASSWORD", PASSWORD),
+        ("TRAINING__DIRECTORY", &path("runs")),
+        ("TRAINING__ROOTS", &roots),
+        ("MODEL__DIRECTORY", &path("models")),
+    ];
+    std::fs::create_dir(folder.join("models"))?;
+    Server::start_with(&folder.join("data"), &settings).await
+}
+
+/// Fills in the form, has it checked, and starts; gives the run's id.
+async fn start_a_run(admin: &Dashboard<'_>, made: &MadeDataset) -> Result<String> {
+    let page = &admin.page;
+    admin.open("/admin/runs/new").await?;
+    admin.choose("#recipe", "paper").await?;
+    page.wait_for("[data-key='model.swin_depths']").await?;
+    admin.look_at("new-run").await?;
+    admin.choose("#device", "cpu").await?;
+    admin.type_into("#run-name", "Squares and discs").await?;
+    admin.fill(&SETTINGS).await?;
+    let wanted = dashboard::pictures_folder().map(|_| FOR_PICTURES);
+    if let Some((_, learning_rate)) = wanted {
+        admin.fill(&[("xe.learning_rate", learning_rate)]).await?;
+    }
+    admin.type_into("[data-key='xe.epochs'] input", wanted.map_or(EPOCHS, |(epochs, _)| epochs)).await?;
+    page.click("[data-key='data.dataset'] button").await?;
+    page.click(".picker-list li:last-child button").await?;
+    page.wait_until(
+        "[...document.querySelectorAll('.picker-entry')].some((entry) => entry.textContent.startsWith('dataset.json'))",
+    )
+    .await?;
+    page.click(".picker-entry:not(:has(use[href$='folder']))").await?;
+    page.wait_until("document.querySelector(\"[data-key='data.dataset'] input\").value.endsWith('/dataset.json')")
+        .await?;
+    let paths = ["images", "backbone.safetensors"].map(|name| made.path(name).display().to_string());
+    admin.fill(&[("data.images", &paths[0]), ("weights.backbone", &paths[1])]).await?;
+    page.wait_until("document.querySelector('[data-key=\"xe.epochs\"]').classList.contains('differs')").await?;
+
+    // What cannot be is said at its field, and nothing starts.
+    admin.fill(&[("scst.samples", "1")]).await?;
+    page.click("#start").await?;
+    page.wait_until(
+        "/at least 2/.test(document.querySelector('[data-key=\"scst.samples\"] .field-error').textContent)",
+    )
+    .await?;
+    admin.fill(&[("scst.samples", "5")]).await?;
+    let refusals = admin.browser.complaints().await?;
+    ensure!(refusals.len() == 1 && refusals[0].contains("422"), "{refusals:#?}");
+
+    page.click("#check").await?;
+    page.wait_until("document.querySelector('#report:not([hidden]) .data-table')").await?;
+    page.wait_until("!document.getElementById('start').disabled").await?;
+    admin.press_start().await?;
+    page.wait_until("location.pathname.startsWith('/admin/runs/') && document.querySelector('#steps li')").await?;
+    let path = page.path().await?;
+    Ok(path.trim_start_matches("/admin/runs/").to_owned())
+}
+
+/// Progress and plots move, in the same page.
+async fn watch(admin: &Dashboard<'_>) -> Result<()> {
+    let page = &admin.page;
+    page.value("void (window.sameDocument = true)").await?;
+    page.wait_for_text("#state", "Running").await?;
+    ensure!(page.count("#steps .step").await? == 6);
+    page.wait_for(".step[data-phase='features'][data-state='completed']").await?;
+    page.wait_for(".step[data-phase='xe'][data-state='running']").await?;
+    page.wait_until("document.querySelector('.plot[aria-label=Loss]:not([hidden]) .legend-value')?.textContent")
+        .await?;
+    for moving in [
+        "document.getElementById('progress').value",
+        "document.querySelector('.plot[aria-label=Loss] .plot-canvas').getAttribute('aria-label')",
+    ] {
+        let before = page.value(moving).await?;
+        page.wait_until(&format!("String({moving}) !== {before:?}", before = text(&before))).await?;
+    }
+    page.wait_until("document.title.includes('xe') && document.title.includes('%')").await?;
+    page.wait_until("document.querySelector('#samples .sample-caption')").await?;
+    let photo = page.wait_for("#samples .sample").await?;
+    ensure!(page.loaded_width(&photo, "img").await? > 0, "the sample's photo is shown");
+    ensure!(page.value("window.sameDocument").await? == true, "the page was not loaded again");
+    Ok(())
+}
+
+async fn stop_and_resume(admin: &Dashboard<'_>) -> Result<()> {
+    let page = &admin.page;
+    page.click("[data-action='stop']").await?;
+    page.wait_for_text("#state", "Stopped").await?;
+    page.wait_for(".checkpoint").await?;
+    page.wait_for(".step[data-phase='xe'][data-state='stopped']").await?;
+    page.click("[data-action='resume']").await?;
+    page.wait_for_text("#state", "Running").await?;
+    page.wait_for(".step[data-phase='xe'][data-state='running']").await?;
+    Ok(())
+}
+
+async fn finish(admin: &Dashboard<'_>) -> Result<()> {
+    let page = &admin.page;
+    page.wait_for_text("#state", "Completed").await?;
+    ensure!(page.count(".step[data-state='completed']").await? == 6);
+    ensure!(page.value("window.sameDocument").await? == true, "the page was not loaded again");
+    page.wait_until("document.querySelector('.plot[aria-label=Reward]:not([hidden])')").await?;
+    page.wait_until("document.querySelector('.plot[aria-label=\"Caption metrics\"]:not([hidden])')").await?;
+    page.wait_until("document.querySelectorAll('#configuration .data-table tbody tr').length > 20").await?;
+    // As a person finds it who comes later: from the store alone.
+    let path = page.path().await?;
+    admin.open(&path).await?;
+    page.wait_until("document.querySelector('.plot[aria-label=Loss]:not([hidden])')").await?;
+    page.wait_until("document.querySelector('#samples img')?.complete").await?;
+    admin.look_at("run").await
+}
+
+/// The best checkpoint captions a photo on the public page; then the model before does again.
+async fn deploy(admin: &Dashboard<'_>, server: &Server) -> Result<()> {
+    let page = &admin.page;
+    let run = page.path().await?;
+    let before = served(server).await?;
+    page.click("[data-activate^='xe/best']").await?;
+    page.click(".dialog button[value='yes']").await?;
+    page.wait_for("#taken:not([hidden])").await?;
+    let trained = served(server).await?;
+    ensure!(trained != before, "{trained} is in service");
+
+    admin.open("/").await?;
+    let (made, picture) = pictures().swap_remove(0);
+    let mut png = Cursor::new(Vec::new());
+    picture.write_to(&mut png, image::ImageFormat::Png)?;
+    page.drop_file(&made.file, "image/png", png.get_ref()).await?;
+    let card = page.wait_for_card(&made.file, State::Done).await?;
+    let caption = card.text_of(".result-caption").await?.to_lowercase();
+    let words = COLOURS.map(|(colour, _)| colour).into_iter().chain(SHAPES).chain(["a"]);
+    let known: Vec<&str> = words.collect();
+    let taught = caption.trim_end_matches('.').split(' ').all(|word| known.contains(&word));
+    ensure!(taught, "{caption:?} has other words than the dataset");
+
+    admin.open(&run).await?;
+    page.click("#take-back").await?;
+    page.wait_until("document.getElementById('taken').hidden").await?;
+    ensure!(served(server).await? == before, "it is taken back");
+    Ok(())
+}
+
+/// A run of the first two phases with fewer epochs, from the form that the former run filled in.
+async fn clone_with_a_change(admin: &Dashboard<'_>, run: &str) -> Result<String> {
+    let page = &admin.page;
+    page.click("[data-action='clone']").await?;
+    page.wait_until("document.querySelector('[data-key=\"model.d_model\"] input')?.value === '32'").await?;
+    admin.choose("#device", "cpu").await?;
+    admin.type_into("#run-name", "Fewer epochs").await?;
+    admin.fill(&[("xe.epochs", "6"), ("xe.learning_rate", "1e-3")]).await?;
+    for phase in ["xe-end-to-end", "tuned-features", "scst", "scst-end-to-end"] {
+        page.click(&format!("#phase-{phase}")).await?;
+    }
+    admin.press_start().await?;
+    page.wait_until("location.pathname.startsWith('/admin/runs/') && document.querySelector('#steps li')").await?;
+    let path = page.path().await?;
+    let id = path.trim_start_matches("/admin/runs/").to_owned();
+    ensure!(id != run);
+    page.wait_for_text("#state", "Completed").await?;
+    ensure!(page.count(".step[data-state='left-out']").await? == 4);
+    Ok(id)
+}
+
+async fn compare(admin: &Dashboard<'_>, run: &str, other: &str) -> Result<()> {
+    let page = &admin.page;
+    admin.open("/admin").await?;
+    for id in [run, other] {
+        page.click(&format!(".run-card input[value='{id}']")).await?;
+    }
+    page.click("#compare").await?;
+    page.wait_until("document.querySelectorAll('.plot[aria-label=loss] .legend-button').length === 2").await?;
+    page.wait_until("[...document.querySelectorAll('#settings code')].some((key) => key.textContent === 'xe.epochs')")
+        .await?;
+    page.wait_until("document.querySelector('#metrics .data-table')").await?;
+    admin.look_at("compare").await
+}
+
+async fn evaluate(admin: &Dashboard<'_>, run: &str) -> Result<()> {
+    let page = &admin.page;
+    admin.open(&format!("/admin/runs/{run}")).await?;
+    page.click(".checkpoint a[href^='/admin/evaluate']").await?;
+    page.wait_until("document.querySelector('#checkpoints input:checked')").await?;
+    page.wait_until("document.getElementById('dataset').value.endsWith('/dataset.json')").await?;
+    admin.look_at("evaluate").await?;
+    page.click("#start").await?;
+    page.wait_until("location.pathname.startsWith('/admin/runs/')").await?;
+    page.wait_for_text("#state", "Completed").await?;
+    page.wait_until("/CIDEr-D\\s+\\d/.test(document.querySelector('#result .data-table')?.innerText)").await?;
+    admin.look_at("evaluation").await
+}
+
+/// The id of the model in service.
+async fn served(server: &Server) -> Result<String> {
+    let (_, body) = server.get("/api/models").await?;
+    let models: serde_json::Value = serde_json::from_slice(&body)?;
+    models["models"][0]["id"].as_str().map(str::to_owned).with_context(|| models.to_string())
+}
+
+/// A value of JavaScript as `String()` gives it.
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,334 @@
+//! Looking before leaping: what a run will need, how long it will take, and what would stop it. Trains nothing.
+
+mod needs;
+mod pace;
+
+use super::features::{is_complete, shape};
+use super::folder::RunFolder;
+use super::packaging::training_phase;
+use super::recipe::{Phase, Recipe, TrainingPhase};
+use super::run::{Run, TrainError};
+use super::start::{Part, load_part, weights_of};
+use crate::checkpoint::Checkpoints;
+use crate::data::Image;
+use crate::data::features::free_bytes;
+use crate::device::device_name;
+use crate::model::Backbone;
+use needs::{Sizes, parameters};
+use serde::Serialize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tch::Device;
+use tch::nn::VarStore;
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CheckReport {
+    /// What is amiss or worth knowing.
+    pub findings: Vec<Finding>,
+    /// Images by split.
+    pub images: ImageCounts,
+    /// Captions of all of them.
+    pub captions: usize,
+    /// Words that the model will know.
+    pub vocabulary: usize,
+    /// `cpu` or `cuda:0`.
+    pub device: String,
+    /// Bytes that features, checkpoints and models will take at most, besides what is there.
+    pub disk_needed_bytes: u64,
+    /// Bytes free where they go.
+    pub disk_free_bytes: u64,
+    /// Bytes of the device's memory that the greediest phase takes, roughly; none where nothing is left to do.
+    pub memory_needed_bytes: Option<u64>,
+    /// What is left of each phase.
+    pub phases: Vec<PhaseCheck>,
+}
+
+/// Images of a dataset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ImageCounts {
+    /// For training.
+    pub train: usize,
+    /// For choosing among checkpoints.
+    pub val: usize,
+    /// For the figures that are quoted.
+    pub test: usize,
+    /// Of all of them, those whose file is not there.
+    pub missing: usize,
+}
+
+/// Something amiss or worth knowing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// For programs: `dataset`, `images`, `captions`, `weights`, `disk`, `memory`, `measure`, …
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The run would fail.
+    Error,
+    /// It would go on, maybe not as wanted.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+/// What is left of a phase.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PhaseCheck {
+    /// Its name.
+    pub name: String,
+    /// `features`, `cross-entropy` or `self-critical`.
+    pub step: &'static str,
+    /// Iterations (or images) left.
+    pub iterations: u64,
+    /// Measured with fresh weights, evaluations left out; none if it was not measured.
+    pub seconds_per_iteration: Option<f64>,
+    /// For all that is left.
+    pub seconds: Option<f64>,
+}
+
+impl CheckReport {
+    /// Whether the run would fail.
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.level == Level::Error)
+    }
+
+    fn find(&mut self, level: Level, code: &'static str, message: impl Into<String>) {
+        self.findings.push(Finding { level, code, message: message.into() });
+    }
+
+    /// The value, or what went wrong among the findings.
+    fn value<T>(&mut self, code: &'static str, outcome: Result<T, TrainError>) -> Option<T> {
+        outcome.map_err(|error| self.find(Level::Error, code, error.to_string())).ok()
+    }
+}
+
+/// Checks the phases of these names, or all where none is named, of a run in `folder`, which need not exist; with
+/// `measure`, their paces too, in about that time.
+///
+/// # Errors
+/// Only where there is no phase of a name: whatever else is amiss is a finding.
+pub fn check<'n>(
+    recipe: &Recipe,
+    folder: &Path,
+    device: Device,
+    only: impl IntoIterator<Item = &'n str>,
+    measure: Option<Duration>,
+) -> Result<CheckReport, TrainError> {
+    let phases = recipe.selected(only)?;
+    let disk_free_bytes = free_bytes(folder).unwrap_or(0);
+    let mut report = CheckReport { device: device_name(device), disk_free_bytes, ..CheckReport::default() };
+    let never = AtomicBool::new(false);
+    let run = Run::begin(recipe, RunFolder::unlocked(folder), device, &never);
+    if let Some(run) = report.value("dataset", run) {
+        let checked = catch_unwind(AssertUnwindSafe(|| Check { run: &run, phases, report: &mut report }.all(measure)));
+        let checked = checked.unwrap_or_else(|panic| Err(TrainError::of_panic(&*panic)));
+        report.value("model", checked.map_err(TrainError::advised));
+    }
+    Ok(report)
+}
+
+struct Check<'a> {
+    run: &'a Run<'a>,
+    phases: Vec<&'a Phase>,
+    report: &'a mut CheckReport,
+}
+
+impl Check<'_> {
+    fn all(&mut self, measure: Option<Duration>) -> Result<(), TrainError> {
+        self.images();
+        self.captions();
+        let store = VarStore::new(self.run.device);
+        let backbone = Backbone::new(&store.root(), &self.run.config, 0.);
+        let (tokens, channels) = shape(&backbone, &self.run.config, self.run.device)?;
+        self.weights(&store);
+        let sizes = Sizes { tokens, channels, ..parameters(self.run, &store) };
+        drop((backbone, store));
+        self.work();
+        self.disk(&sizes);
+        self.memory(&sizes);
+        if let Some(time) = measure {
+            self.paces(time, &sizes);
+        }
+        Ok(())
+    }
+
+    fn images(&mut self) {
+        let dataset = &self.run.dataset;
+        let folder = &self.run.recipe.data.images;
+        let all = self.run.all_images();
+        let missing: Vec<&Image> = all.iter().filter(|image| image.find(folder).is_none()).collect();
+        self.report.images = ImageCounts {
+            train: dataset.train.len(),
+            val: dataset.validation.len(),
+            test: dataset.test.len(),
+            missing: missing.len(),
+        };
+        let Some(first) = missing.first() else { return };
+        let message =
+            format!("{} of {} images are not in {}, e.g. {}", missing.len(), all.len(), folder.display(), first.name());
+        let wanted = self.phases.iter().any(|phase| reads_images(phase) && !self.is_complete(phase));
+        let level =
+            if wanted && Run::too_many_missing(missing.len(), all.len()) { Level::Error } else { Level::Warning };
+        self.report.find(level, "images", message);
+    }
+
+    fn captions(&mut self) {
+        let (dataset, report) = (&self.run.dataset, &mut *self.report);
+        let all = self.run.all_images();
+        report.captions = all.iter().map(|image| image.captions.len()).sum();
+        report.vocabulary = self.run.vocabulary.len();
+        let without = dataset.train.iter().filter(|image| image.captions.is_empty()).count();
+        if without > 0 {
+            let rewarded = self.phases.iter().any(|phase| matches!(phase, Phase::SelfCritical(_)));
+            let level = if rewarded { Level::Error } else { Level::Warning };
+            report.find(level, "captions", format!("{without} training images have no captions"));
+        }
+        if dataset.validation.is_empty() {
+            report.find(Level::Warning, "validation", "there are no validation images: no checkpoint can be the best");
+        }
+    }
+
+    /// Tries the files that weights come from.
+    fn weights(&mut self, store: &VarStore) {
+        let (run, mut tried) = (self.run, Vec::new());
+        for phase in self.phases.clone() {
+            for (part, origin) in origins(phase) {
+                let is_phase = run.recipe.phase(origin).is_some();
+                if is_phase || tried.contains(&(part, origin)) || self.has_begun(phase) {
+                    continue;
+                }
+                tried.push((part, origin));
+                let weights = weights_of(run.recipe, run.folder.path(), origin, part);
+                let Some(weights) = self.report.value("weights", weights) else { continue };
+                if part == Part::Backbone {
+                    self.report.value("weights", load_part(store, &weights, part, &run.config.backbone));
+                }
+            }
+        }
+        let fresh =
+            |phase: &&&Phase| training_phase(phase).is_some_and(|phase| phase.end_to_end() && phase.backbone.is_none());
+        if let Some(phase) = self.phases.iter().find(fresh) {
+            let message = format!("phase `{}` begins with a backbone of random weights", phase.name());
+            self.report.find(Level::Warning, "weights", message);
+        }
+    }
+
+    /// What is left to do.
+    fn work(&mut self) {
+        for phase in self.phases.clone() {
+            let (step, all) = match phase {
+                Phase::Features(_) => ("features", self.run.all_images().len() as u64),
+                Phase::CrossEntropy(phase) => ("cross-entropy", self.iterations(phase, true)),
+                Phase::SelfCritical(phase) => ("self-critical", self.iterations(phase, false)),
+            };
+            let iterations = all.saturating_sub(self.done(phase, all));
+            let name = phase.name().to_owned();
+            self.report.phases.push(PhaseCheck { name, step, iterations, seconds_per_iteration: None, seconds: None });
+        }
+    }
+
+    fn iterations(&mut self, phase: &TrainingPhase, by_caption: bool) -> u64 {
+        let blank = crate::data::InputSource::Blank(Vec::new());
+        let batches = self.run.batches_of(blank, &self.run.dataset.train, phase, by_caption);
+        let Some(batches) = self.report.value("captions", batches) else { return 0 };
+        let per_epoch = batches.batches_per_epoch();
+        if per_epoch == 0 {
+            let error = TrainError::TooFewItems { items: batches.items.len(), batch_size: batches.batch_size };
+            self.report.find(Level::Error, "captions", format!("phase `{}`: {error}", phase.name));
+        }
+        per_epoch * phase.epochs
+    }
+
+    fn done(&self, phase: &Phase, all: u64) -> u64 {
+        match phase {
+            Phase::Features(_) if self.is_complete(phase) => all,
+            Phase::Features(_) => 0,
+            _ => self.progress(phase).map_or(0, |(iteration, _)| iteration),
+        }
+    }
+
+    fn is_complete(&self, phase: &Phase) -> bool {
+        match phase {
+            Phase::Features(phase) => is_complete(self.run.folder.path(), &phase.name),
+            _ => self.progress(phase).is_some_and(|(_, finished)| finished),
+        }
+    }
+
+    fn has_begun(&self, phase: &Phase) -> bool {
+        self.is_complete(phase) || self.progress(phase).is_some()
+    }
+
+    /// Iterations done, and whether these are all.
+    fn progress(&self, phase: &Phase) -> Option<(u64, bool)> {
+        let progress = Checkpoints::at(&self.run.folder.path().join(phase.name()), 1).progress().ok()??;
+        Some((progress.iteration, progress.finished))
+    }
+
+    fn disk(&mut self, sizes: &Sizes) {
+        let images = self.run.all_images().len();
+        let left = self.phases.iter().filter(|phase| !self.is_complete(phase));
+        let (needed, free) = (left.map(|phase| sizes.disk(phase, images)).sum(), self.report.disk_free_bytes);
+        self.report.disk_needed_bytes = needed;
+        if needed > free {
+            let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+            let message = format!("{} of disk are needed, {} are free", gigabytes(needed), gigabytes(free));
+            self.report.find(Level::Error, "disk", message);
+        }
+    }
+
+    fn memory(&mut self, sizes: &Sizes) {
+        let left = self.phases.iter().filter(|phase| !self.is_complete(phase));
+        self.report.memory_needed_bytes = left.map(|phase| sizes.memory(&self.run.config, phase)).max();
+        let available = if self.run.device == Device::Cpu { needs::memory_available() } else { None };
+        if let (Some(needed), Some(available)) = (self.report.memory_needed_bytes, available)
+            && needed > available
+        {
+            let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+            let message = format!(
+                "about {} of memory are needed, {} are available: lower batch_size",
+                gigabytes(needed),
+                gigabytes(available)
+            );
+            self.report.find(Level::Warning, "memory", message);
+        }
+    }
+
+    fn paces(&mut self, time: Duration, sizes: &Sizes) {
+        let left = |place: &usize| self.report.phases[*place].iterations > 0;
+        let places: Vec<usize> = (0..self.phases.len()).filter(left).collect();
+        let share = time / places.len().max(1) as u32;
+        for place in places {
+            let pace = pace::of_phase(self.run, self.phases[place], sizes, share);
+            let Some(pace) = self.report.value("measure", pace) else { continue };
+            let phase = &mut self.report.phases[place];
+            phase.seconds_per_iteration = Some(pace);
+            phase.seconds = Some(pace * phase.iterations as f64);
+        }
+    }
+}
+
+fn reads_images(phase: &Phase) -> bool {
+    training_phase(phase).is_none_or(TrainingPhase::end_to_end)
+}
+
+/// Where the parts of the model come from that a phase starts with.
+fn origins(phase: &Phase) -> Vec<(Part, &str)> {
+    match phase {
+        Phase::Features(phase) => vec![(Part::Backbone, phase.backbone.as_str())],
+        Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => {
+            let both = [(Part::Backbone, &phase.backbone), (Part::Body, &phase.body)];
+            both.into_iter().filter_map(|(part, origin)| Some((part, origin.as_deref()?))).collect()
+        }
+    }
+}

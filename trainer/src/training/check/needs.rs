@@ -1,0 +1,156 @@
+//! Disk and memory of a phase, from the sizes of the model.
+
+use super::super::packaging::training_phase;
+use super::super::recipe::{Phase, TrainingPhase};
+use super::super::run::Run;
+use crate::data::features::disk_need;
+use crate::model::{BackboneConfig, Dropouts, ExpansionNet, ModelConfig};
+use tch::nn::VarStore;
+
+/// Bytes of a number in the weights.
+const FLOAT: u64 = 4;
+/// Numbers that training keeps of a weight: itself, its gradient, and two moments.
+const PER_TRAINED: u64 = 4;
+/// The program and libtorch themselves.
+const PROGRAM: u64 = 500_000_000;
+
+/// Sizes of a model that needs follow from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sizes {
+    /// Of an image's features.
+    pub tokens: i64,
+    /// Of an image's features.
+    pub channels: i64,
+    /// Weights of the backbone.
+    pub backbone: u64,
+    /// Weights of the body.
+    pub body: u64,
+}
+
+/// Weights of the model whose backbone is in `backbone`.
+pub(super) fn parameters(run: &Run, backbone: &VarStore) -> Sizes {
+    let count = |store: &VarStore| store.variables().values().map(|tensor| tensor.numel() as u64).sum();
+    let store = VarStore::new(tch::Device::Cpu);
+    let _body = ExpansionNet::new(&store.root(), &run.config, Dropouts::default());
+    Sizes { backbone: count(backbone), body: count(&store), ..Sizes::default() }
+}
+
+impl Sizes {
+    /// Bytes that a phase adds to the disk at most.
+    pub fn disk(&self, phase: &Phase, images: usize) -> u64 {
+        match phase {
+            Phase::Features(phase) => disk_need(images, self.tokens, self.channels, phase.kind),
+            Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => {
+                let trained = FLOAT * self.trained(phase);
+                // One more of each than is kept, as the old one goes after the new one is whole; and the model folder.
+                let states = (phase.keep_checkpoints as u64 + 1) * 3 * trained;
+                states + 2 * trained + FLOAT * (self.backbone + self.body)
+            }
+        }
+    }
+
+    fn trained(&self, phase: &TrainingPhase) -> u64 {
+        self.body + if phase.end_to_end() { self.backbone } else { 0 }
+    }
+
+    /// Bytes of memory that a phase takes, roughly: in float32, everything kept for the gradients.
+    pub fn memory(&self, config: &ModelConfig, phase: &Phase) -> u64 {
+        let Some(training) = training_phase(phase) else {
+            let Phase::Features(phase) = phase else { return 0 };
+            // Without gradients, what one layer holds: a tenth, say.
+            let activations = backbone_activations(config) / 10 * phase.batch_size as u64;
+            return PROGRAM + FLOAT * (self.backbone + activations);
+        };
+        let (captions, words) = match phase {
+            Phase::SelfCritical(_) => (training.samples as u64, training.sample_length as u64),
+            _ => (training.captions_per_image as u64, TYPICAL_WORDS.min(config.max_sequence_length as u64)),
+        };
+        let backbone = match training.end_to_end() {
+            // Computed twice, those of one part at a time.
+            true if training.checkpoint_activations => backbone_activations(config) / 4,
+            true => backbone_activations(config),
+            false => 0,
+        };
+        let image = backbone + self.encoder_activations(config) + captions * decoder_activations(config, words);
+        let activations = training.batch_size as u64 * image;
+        PROGRAM + FLOAT * (PER_TRAINED * self.trained(training) + activations)
+    }
+
+    /// Numbers kept of an image by the encoder: the expansion's, both classes forward and backward, and some
+    /// twenty per token and channel of everything else.
+    fn encoder_activations(&self, config: &ModelConfig) -> u64 {
+        let expansion: i64 = config.encoder_expansion_lengths.iter().sum();
+        let layer = expansion * self.tokens * 8 + self.tokens * config.d_model * 20;
+        (layer * config.num_encoder_layers) as u64
+    }
+}
+
+/// Words of the longest caption in a batch, usually.
+const TYPICAL_WORDS: u64 = 25;
+
+/// Numbers kept of a caption by the decoder: of each layer as in the encoder, and the scores of all words thrice.
+fn decoder_activations(config: &ModelConfig, words: u64) -> u64 {
+    let (expansion, d_model) = (config.decoder_expansion_length as u64, config.d_model as u64);
+    let layer = expansion * words * (words * 8 + d_model * 4) + words * d_model * 20;
+    layer * config.num_decoder_layers as u64 + 3 * words * config.vocab_size as u64
+}
+
+/// Numbers kept of an image by the backbone.
+fn backbone_activations(config: &ModelConfig) -> u64 {
+    let pixels = (config.image_size * config.image_size) as u64;
+    match &config.backbone {
+        // Convolution, normalisation and activation of some 130 channels at full size.
+        BackboneConfig::EfficientNetLite(_) => 400 * pixels,
+        BackboneConfig::Swin(swin) => {
+            let window = (swin.window_size * swin.window_size) as u64;
+            let stage = |stage: usize| {
+                let tokens = pixels / (swin.patch_size * swin.patch_size) as u64 >> (2 * stage);
+                let block = tokens * (20 * swin.stage_dim(stage) as u64 + 3 * swin.num_heads[stage] as u64 * window);
+                block * swin.depths[stage] as u64
+            };
+            (0..swin.depths.len()).map(stage).sum()
+        }
+    }
+}
+
+/// Bytes of memory that programs can have without swapping; none where the system does not say.
+pub(super) fn memory_available() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::recipe::{PAPER, Recipe};
+    use super::*;
+
+    fn paper() -> (Sizes, Recipe, ModelConfig) {
+        let sizes = Sizes { tokens: 144, channels: 1536, backbone: 195_200_000, body: 38_600_000 };
+        (sizes, Recipe::parse(PAPER, &[]).expect("is one"), ModelConfig::expansionnet_v2_large())
+    }
+
+    #[test]
+    fn the_papers_phases_need_what_is_known_of_them() {
+        let (sizes, recipe, config) = paper();
+        let phase = |name: &str| recipe.phase(name).expect("is there");
+        // The original's README: 102 GB in float32, so half in float16.
+        let features = sizes.disk(phase("features"), 123_287) as f64 / 1e9;
+        assert!((50. ..60.).contains(&features), "{features}");
+        // Three states of three times 934 MB, two models, one model folder.
+        assert_eq!(sizes.disk(phase("xe-end-to-end"), 123_287), (3 * 3 + 2 + 1) * 4 * 233_800_000);
+        // Swin-L at 384 pixels with 16 images: tens of gigabytes, which is why the original accumulates.
+        let memory = sizes.memory(&config, phase("xe-end-to-end")) as f64 / 1e9;
+        assert!((20. ..60.).contains(&memory), "{memory}");
+        let settings = ["xe-end-to-end.checkpoint_activations=true".to_owned()];
+        let frugal = Recipe::parse(PAPER, &settings).expect("is one");
+        assert!(sizes.memory(&config, frugal.phase("xe-end-to-end").expect("is there")) as f64 / 1e9 < memory / 2.);
+        assert!(sizes.memory(&config, phase("xe")) < sizes.memory(&config, phase("xe-end-to-end")));
+    }
+
+    #[test]
+    fn the_system_says_what_is_available() {
+        assert!(memory_available().is_some_and(|bytes| bytes > 1 << 20));
+    }
+}

@@ -1,0 +1,225 @@
+//! The checkpoints of a run, and model folders of them: to serve, to evaluate, to hand on.
+
+use super::recipe::{Phase, Recipe, RecipeError, TrainingPhase};
+use super::run::{Run, TrainError, sizes_and_words};
+use super::start::{Part, weights_of};
+use crate::checkpoint::package::{self, CONFIG, Contents, VOCABULARY};
+use crate::checkpoint::resume::Saved;
+use crate::checkpoint::{Checkpoints, NamedTensors};
+use crate::data::Dataset;
+use crate::metrics::reward::SACRE_EOS;
+use crate::model::{Backbone, ModelConfig};
+use crate::vocabulary::Vocabulary;
+use serde::Serialize;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+use tch::Kind;
+
+/// The checkpoint that means: the best by evaluation, or the newest where none was judged.
+pub const BEST: &str = "best";
+/// The checkpoint that means: the newest.
+pub const NEWEST: &str = "newest";
+
+/// A checkpoint on disk.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CheckpointInfo {
+    /// Name of its folder: `state-00004000` or `best-00003600`.
+    pub name: String,
+    /// Iterations done by then.
+    pub iteration: u64,
+    /// Whether it is the best by CIDEr-D on validation images.
+    pub best: bool,
+    /// Its CIDEr-D on validation images, where it was judged.
+    pub cider: Option<f64>,
+    /// Its size on disk.
+    pub bytes: u64,
+    /// Seconds since 1970.
+    pub saved_at: f64,
+}
+
+/// The checkpoints of a phase, oldest first; empty where it has none. May be asked while a process trains.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn checkpoints(run: &Path, phase: &str) -> Result<Vec<CheckpointInfo>, TrainError> {
+    Ok(Checkpoints::at(&run.join(phase), 1).all()?.iter().map(info).collect())
+}
+
+fn info(saved: &Saved) -> CheckpointInfo {
+    let entries = std::fs::read_dir(&saved.path).into_iter().flatten().flatten();
+    let files: Vec<_> = entries.filter_map(|entry| entry.metadata().ok()).collect();
+    let written = files.iter().filter_map(|file| file.modified().ok()).max();
+    let since_1970 = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    CheckpointInfo {
+        name: saved.name.clone(),
+        iteration: saved.progress.iteration,
+        best: saved.best,
+        cider: if saved.best { saved.progress.best } else { saved.progress.cider },
+        bytes: files.iter().map(|file| file.len()).sum(),
+        saved_at: since_1970.unwrap_or_default().as_secs_f64(),
+    }
+}
+
+/// Makes a whole model folder of a checkpoint (`best`, `newest` or its name) and of the backbone whose
+/// features it was trained on. May be called while a process trains.
+///
+/// # Errors
+/// When there is no such checkpoint, what belongs to it can't be read, or the folder can't be written.
+pub fn package_checkpoint(run: &Path, phase: &str, checkpoint: &str, output: &Path) -> Result<(), TrainError> {
+    let recipe = Recipe::read(&run.join("recipe.toml"), &[])?;
+    let (config, vocabulary) = description(&recipe, &run.join(phase))?;
+    Source { recipe: &recipe, run, config: &config, vocabulary: &vocabulary }.package(phase, checkpoint, output)
+}
+
+/// All weights of a checkpoint (`best`, `newest` or its name), its own and those of the backbone whose features it
+/// was trained on, and the sizes of their model.
+///
+/// # Errors
+/// As [`package_checkpoint`].
+pub fn checkpoint_weights(
+    run: &Path,
+    phase: &str,
+    checkpoint: &str,
+) -> Result<(ModelConfig, NamedTensors), TrainError> {
+    let recipe = Recipe::read(&run.join("recipe.toml"), &[])?;
+    let (config, vocabulary) = description(&recipe, &run.join(phase))?;
+    let source = Source { recipe: &recipe, run, config: &config, vocabulary: &vocabulary };
+    let (_, tensors) = source.weights(phase, checkpoint)?;
+    Ok((config, tensors))
+}
+
+/// What a phase was trained with: as it was written down when it began, else as the data gives it today.
+fn description(recipe: &Recipe, folder: &Path) -> Result<(ModelConfig, Vocabulary), TrainError> {
+    let config = folder.join(CONFIG);
+    if !config.exists() {
+        return sizes_and_words(recipe, &Dataset::read(&recipe.data.dataset)?);
+    }
+    let io = |source| TrainError::Io { path: config.clone(), source };
+    let text = std::fs::read(&config).map_err(io)?;
+    let config = serde_json::from_slice(&text).map_err(|error| io(io::Error::from(error)))?;
+    Ok((config, Vocabulary::read(&folder.join(VOCABULARY))?))
+}
+
+/// Writes sizes and words into the folder of a phase that begins; one that goes on must find its own there.
+pub(super) fn describe(run: &Run, phase: &str, goes_on: bool) -> Result<(), TrainError> {
+    let folder = run.folder.path().join(phase);
+    let vocabulary = folder.join(VOCABULARY);
+    if goes_on && vocabulary.exists() {
+        let same = Vocabulary::read(&vocabulary)? == run.vocabulary;
+        return if same { Ok(()) } else { Err(TrainError::OtherWords(phase.to_owned())) };
+    }
+    write_json(&folder.join(CONFIG), serde_json::to_vec_pretty(&run.config))?;
+    write_json(&vocabulary, run.vocabulary.to_json())
+}
+
+fn write_json(path: &Path, text: serde_json::Result<Vec<u8>>) -> Result<(), TrainError> {
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+        file.write_all(&text?)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        io::Result::Ok(())
+    };
+    write().map_err(|source| TrainError::Io { path: path.to_owned(), source })
+}
+
+/// A run, as far as packaging needs it.
+pub(super) struct Source<'a> {
+    pub recipe: &'a Recipe,
+    pub run: &'a Path,
+    pub config: &'a ModelConfig,
+    pub vocabulary: &'a Vocabulary,
+}
+
+impl Source<'_> {
+    /// See [`package_checkpoint`].
+    pub fn package(&self, phase: &str, checkpoint: &str, output: &Path) -> Result<(), TrainError> {
+        let (saved, tensors) = self.weights(phase, checkpoint)?;
+        let model_card = self.model_card(phase, &saved);
+        let contents = Contents {
+            tensors: &tensors,
+            config: self.config,
+            vocabulary: self.vocabulary,
+            model_card: &model_card,
+            kind: Kind::Float,
+        };
+        Ok(package::write(output, &contents)?)
+    }
+
+    /// A checkpoint and all weights that make a model of it.
+    fn weights(&self, phase: &str, checkpoint: &str) -> Result<(Saved, NamedTensors), TrainError> {
+        let saved = self.find(phase, checkpoint)?;
+        let mut tensors = saved.model()?;
+        if let Some(backbone) = self.backbone_of_features(phase) {
+            tensors.extend(self.backbone(backbone)?);
+        }
+        Ok((saved, tensors))
+    }
+
+    fn find(&self, phase: &str, checkpoint: &str) -> Result<Saved, TrainError> {
+        let mut all = Checkpoints::at(&self.run.join(phase), 1).all()?;
+        let place = match checkpoint {
+            BEST => all.iter().position(|saved| saved.best).or(all.len().checked_sub(1)),
+            NEWEST => all.iter().rposition(|saved| !saved.best).or(all.len().checked_sub(1)),
+            name => all.iter().position(|saved| saved.name == name),
+        };
+        match place {
+            Some(place) => Ok(all.swap_remove(place)),
+            None if all.is_empty() => Err(TrainError::NotTrained(phase.to_owned())),
+            None => Err(TrainError::NoCheckpoint {
+                phase: phase.to_owned(),
+                name: checkpoint.to_owned(),
+                known: all.iter().map(|saved| saved.name.as_str()).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+
+    /// Where the backbone's weights come from, of a phase that reads stored features.
+    fn backbone_of_features(&self, phase: &str) -> Option<&str> {
+        let features = training_phase(self.recipe.phase(phase)?)?.features.as_deref()?;
+        match self.recipe.phase(features)? {
+            Phase::Features(features) => Some(&features.backbone),
+            Phase::CrossEntropy(_) | Phase::SelfCritical(_) => None,
+        }
+    }
+
+    fn backbone(&self, origin: &str) -> Result<NamedTensors, TrainError> {
+        let prefix = format!("{}.", Backbone::prefix(&self.config.backbone));
+        let mut tensors = weights_of(self.recipe, self.run, origin, Part::Backbone)?;
+        tensors.retain(|name, _| name.starts_with(&prefix));
+        Ok(tensors)
+    }
+
+    fn model_card(&self, phase: &str, saved: &Saved) -> String {
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let signature = match self.recipe.phase(phase) {
+            Some(Phase::SelfCritical(_)) => format!("SacreEOS signature: `{SACRE_EOS}`\n\n"),
+            _ => String::new(),
+        };
+        let cider = info(saved).cider.map_or("not judged".to_owned(), |cider| format!("{:.1}", 100. * cider));
+        format!(
+            "# {phase}\n\nTrained with ExpansionNet v2's recipe on `{dataset}`: phase `{phase}`, checkpoint \
+             `{checkpoint}`.\n\n| | |\n|---|---|\n| iterations of the phase | {iterations} |\n| CIDEr-D on validation \
+             images | {cider} |\n| recipe of the phase (SHA-256) | `{recipe}` |\n\n{signature}",
+            dataset = name(&self.recipe.data.dataset),
+            checkpoint = saved.name,
+            iterations = saved.progress.iteration,
+            recipe = saved.progress.recipe,
+        )
+    }
+}
+
+/// The phase, if it trains.
+pub(super) fn training_phase(phase: &Phase) -> Option<&TrainingPhase> {
+    match phase {
+        Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => Some(phase),
+        Phase::Features(_) => None,
+    }
+}
+
+impl From<RecipeError> for TrainError {
+    fn from(error: RecipeError) -> Self {
+        TrainError::Recipe(Box::new(error))
+    }
+}

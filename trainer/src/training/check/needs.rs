@@ -104,7 +104,7 @@ fn backbone_activations(config: &ModelConfig) -> u64 {
         BackboneConfig::Swin(swin) => {
             let window = (swin.window_size * swin.window_size) as u64;
             let stage = |stage: usize| {
-                let tokens = pixels / (swin.patch_size * swin.patch_size) as u64 >> (2 * stage);
+                let tokens = (pixels / (swin.patch_size * swin.patch_size) as u64) >> (2 * stage);
                 let block = tokens * (20 * swin.stage_dim(stage) as u64 + 3 * swin.num_heads[stage] as u64 * window);
                 block * swin.depths[stage] as u64
             };

@@ -2,10 +2,8 @@
 
 use super::super::packaging::training_phase;
 use super::super::recipe::{Phase, TrainingPhase};
-use super::super::run::Run;
 use crate::data::features::disk_need;
-use crate::model::{BackboneConfig, Dropouts, ExpansionNet, ModelConfig};
-use tch::nn::VarStore;
+use crate::model::{BackboneConfig, ModelConfig};
 
 /// Bytes of a number in the weights.
 const FLOAT: u64 = 4;
@@ -25,14 +23,6 @@ pub(super) struct Sizes {
     pub backbone: u64,
     /// Weights of the body.
     pub body: u64,
-}
-
-/// Weights of the model whose backbone is in `backbone`.
-pub(super) fn parameters(run: &Run, backbone: &VarStore) -> Sizes {
-    let count = |store: &VarStore| store.variables().values().map(|tensor| tensor.numel() as u64).sum();
-    let store = VarStore::new(tch::Device::Cpu);
-    let _body = ExpansionNet::new(&store.root(), &run.config, Dropouts::default());
-    Sizes { backbone: count(backbone), body: count(&store), ..Sizes::default() }
 }
 
 impl Sizes {

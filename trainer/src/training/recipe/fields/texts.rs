@@ -268,6 +268,14 @@ pub(super) const PHASE: &[Text] = &[
     )
     .advanced()
     .or("false"),
+    Text::new(
+        "freeze_batch_norm",
+        Boolean,
+        "Freeze batch norms",
+        "Keeps the means and variances of an EfficientNet where it is trained: small batches tell them badly.",
+    )
+    .advanced()
+    .or("true"),
     Text::new("clip_gradients", Number, "Longest gradient", "Longer ones are shortened to this; none if empty.")
         .advanced(),
     Text::new(

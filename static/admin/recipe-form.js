@@ -276,7 +276,11 @@ function control(field, id) {
   if (field.kind === "boolean") return el("input", { id, type: "checkbox", checked: Boolean(field.value) });
   if (field.kind === "choice") {
     const none = field.key.endsWith(".features") ? "none: photos" : "none: fresh";
-    const options = field.choices.map((choice) => el("option", { value: choice }, choice === "" ? none : choice));
+    // A run may begin from what no list can offer: a checkpoint of one's own.
+    const own = field.value && !field.choices.includes(field.value) ? [field.value] : [];
+    const options = [...field.choices, ...own].map((choice) =>
+      el("option", { value: choice }, choice === "" ? none : choice),
+    );
     const select = el("select", { id }, options);
     select.value = field.value ?? "";
     return select;

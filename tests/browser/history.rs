@@ -157,7 +157,7 @@ async fn captions_are_exported() -> Result<()> {
 }
 
 /// The first whole file with this extension; Chromium calls unfinished ones otherwise.
-async fn download(folder: &Path, extension: &str) -> Result<Vec<u8>> {
+pub async fn download(folder: &Path, extension: &str) -> Result<Vec<u8>> {
     const LIMIT: Duration = Duration::from_secs(30);
     let mut poll = tokio::time::interval(Duration::from_millis(50));
     let arrives = async {

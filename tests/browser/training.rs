@@ -6,13 +6,16 @@ mod dashboard;
 #[path = "../../trainer/tests/support/made_dataset.rs"]
 mod made_dataset;
 
+use crate::history::download;
 use crate::in_browser;
 use crate::page::State;
 use crate::server::Server;
 use anyhow::{Context, Result, ensure};
 use dashboard::{Dashboard, PASSWORD};
+use fantoccini::key::Key;
 use made_dataset::{COLOURS, MadeDataset, SHAPES, pictures};
 use std::io::Cursor;
+use std::path::Path;
 
 /// What differs from the paper's recipe: a model of some thousand weights, and batches of six pictures.
 const SETTINGS: [(&str, &str); 39] = [
@@ -57,29 +60,41 @@ const SETTINGS: [(&str, &str); 39] = [
     ("tuned-features.batch_size", "4"),
 ];
 
-/// So many that the run is still at work when it is stopped.
-const EPOCHS: &str = "80";
+/// Stands in for the browser's notifications, which nobody sees here.
+const RECORD_NOTIFICATIONS: &str = "void (window.Notification = class {
+    static permission = 'granted';
+    static async requestPermission() { return 'granted'; }
+    constructor(title, { body }) { window.notified = `${title}: ${body}`; }
+    addEventListener() {}
+})";
 
-/// Epochs and learning rate that make a picture of a run: slower, with more to see.
-const FOR_PICTURES: (&str, &str) = ("2500", "1e-4");
+/// So many that the run is still at work when the server is back, and when it is stopped.
+const EPOCHS: &str = "500";
+
+/// A learning rate that makes a picture of a run: slower, with more to see.
+const RATE_FOR_PICTURES: &str = "5e-4";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_trains_a_captioner_and_puts_it_into_service() -> Result<()> {
     let made = MadeDataset::new();
     let folder = tempfile::tempdir()?;
-    let server = server(&made, folder.path()).await?;
+    std::fs::create_dir(folder.path().join("models"))?;
+    let mut server = start_server(&made, folder.path(), "127.0.0.1:0").await?;
     in_browser(async |browser| {
         let admin = Dashboard::sign_in(browser, &server).await?;
         let run = start_a_run(&admin, &made).await?;
         watch(&admin).await?;
+        lose_the_server(&admin, &mut server, &made, folder.path()).await?;
         stop_and_resume(&admin).await?;
         finish(&admin).await?;
+        read_plots(&admin, folder.path()).await?;
         deploy(&admin, &server).await?;
         let clone = clone_with_a_change(&admin, &run).await?;
         compare(&admin, &run, &clone).await?;
         evaluate(&admin, &run).await?;
+        act_on_what_is_gone(&admin, &clone).await?;
         admin.open("/admin").await?;
-        admin.page.wait_until("document.querySelectorAll('#runs .run-card').length === 3").await?;
+        admin.page.wait_until("document.querySelectorAll('#runs .run-card').length === 2").await?;
         admin.look_at("overview").await?;
         let complaints = browser.complaints().await?;
         ensure!(complaints.is_empty(), "{complaints:#?}");
@@ -88,16 +103,16 @@ async fn an_admin_trains_a_captioner_and_puts_it_into_service() -> Result<()> {
     .await
 }
 
-async fn server(made: &MadeDataset, folder: &std::path::Path) -> Result<Server> {
+async fn start_server(made: &MadeDataset, folder: &Path, address: &str) -> Result<Server> {
     let path = |name: &str| folder.join(name).display().to_string();
     let roots = format!("[{:?}]", made.folder.path());
     let settings = [
+        ("SERVER__ADDRESS", address),
         ("ACCESS__ADMIN_PASSWORD", PASSWORD),
         ("TRAINING__DIRECTORY", &path("runs")),
         ("TRAINING__ROOTS", &roots),
         ("MODEL__DIRECTORY", &path("models")),
     ];
-    std::fs::create_dir(folder.join("models"))?;
     Server::start_with(&folder.join("data"), &settings).await
 }
 
@@ -111,11 +126,10 @@ async fn start_a_run(admin: &Dashboard<'_>, made: &MadeDataset) -> Result<String
     admin.choose("#device", "cpu").await?;
     admin.type_into("#run-name", "Squares and discs").await?;
     admin.fill(&SETTINGS).await?;
-    let wanted = dashboard::pictures_folder().map(|_| FOR_PICTURES);
-    if let Some((_, learning_rate)) = wanted {
-        admin.fill(&[("xe.learning_rate", learning_rate)]).await?;
+    if dashboard::pictures_folder().is_some() {
+        admin.fill(&[("xe.learning_rate", RATE_FOR_PICTURES)]).await?;
     }
-    admin.type_into("[data-key='xe.epochs'] input", wanted.map_or(EPOCHS, |(epochs, _)| epochs)).await?;
+    admin.type_into("[data-key='xe.epochs'] input", EPOCHS).await?;
     page.click("[data-key='data.dataset'] button").await?;
     page.click(".picker-list li:last-child button").await?;
     page.wait_until(
@@ -174,6 +188,24 @@ async fn watch(admin: &Dashboard<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The server is killed and started again: the page says that it is behind, and catches up; the run went on.
+async fn lose_the_server(admin: &Dashboard<'_>, server: &mut Server, made: &MadeDataset, folder: &Path) -> Result<()> {
+    let page = &admin.page;
+    page.wait_until("document.getElementById('run').dataset.connection === 'live'").await?;
+    let address = server.url().trim_start_matches("http://").to_owned();
+    server.kill()?;
+    page.wait_until("document.getElementById('run').dataset.connection === 'offline'").await?;
+    page.wait_until("!document.getElementById('connection').hidden").await?;
+    *server = start_server(made, folder, &address).await?;
+    page.wait_until("document.getElementById('run').dataset.connection === 'live'").await?;
+    page.wait_until("document.getElementById('connection').hidden").await?;
+    page.wait_for_text("#state", "Running").await?;
+    let complaints = admin.browser.complaints().await?;
+    let others: Vec<_> = complaints.iter().filter(|complaint| !complaint.contains("net::ERR_")).collect();
+    ensure!(others.is_empty(), "{others:#?}");
+    Ok(())
+}
+
 async fn stop_and_resume(admin: &Dashboard<'_>) -> Result<()> {
     let page = &admin.page;
     page.click("[data-action='stop']").await?;
@@ -188,7 +220,11 @@ async fn stop_and_resume(admin: &Dashboard<'_>) -> Result<()> {
 
 async fn finish(admin: &Dashboard<'_>) -> Result<()> {
     let page = &admin.page;
+    page.value(RECORD_NOTIFICATIONS).await?;
+    page.click("#actions button[aria-pressed='false']").await?;
+    page.wait_for("#actions button[aria-pressed='true']").await?;
     page.wait_for_text("#state", "Completed").await?;
+    page.wait_until("window.notified === 'Squares and discs: Completed'").await?;
     ensure!(page.count(".step[data-state='completed']").await? == 6);
     ensure!(page.value("window.sameDocument").await? == true, "the page was not loaded again");
     page.wait_until("document.querySelector('.plot[aria-label=Reward]:not([hidden])')").await?;
@@ -200,6 +236,32 @@ async fn finish(admin: &Dashboard<'_>) -> Result<()> {
     page.wait_until("document.querySelector('.plot[aria-label=Loss]:not([hidden])')").await?;
     page.wait_until("document.querySelector('#samples img')?.complete").await?;
     admin.look_at("run").await
+}
+
+/// Zoomed with keys, kept as a picture; and a checkpoint is downloaded.
+async fn read_plots(admin: &Dashboard<'_>, folder: &Path) -> Result<()> {
+    let page = &admin.page;
+    page.value("void document.querySelector('.plot[aria-label=Loss] .plot-canvas').focus()").await?;
+    page.press("+").await?;
+    page.wait_until("!document.getElementById('plot-reset').disabled").await?;
+    page.press(&char::from(Key::Left).to_string()).await?;
+    page.wait_until("/iteration/.test(document.querySelector('.plot[aria-label=Loss] .plot-place').textContent)")
+        .await?;
+    page.press("0").await?;
+    page.wait_until("document.getElementById('plot-reset').disabled").await?;
+    admin.choose("#plot-axis", "time").await?;
+    page.click("#plot-log").await?;
+
+    let downloads = folder.join("downloads");
+    std::fs::create_dir(&downloads)?;
+    admin.browser.set_downloads(&downloads).await?;
+    page.click(".plot[aria-label=Loss] .plot-head button").await?;
+    ensure!(download(&downloads, "png").await?.starts_with(b"\x89PNG"), "a picture");
+    page.click(".checkpoint a[download]").await?;
+    let archive = download(&downloads, "tar").await?;
+    let text = String::from_utf8_lossy(&archive);
+    ensure!(text.contains("model.safetensors") && text.contains("vocab.json"), "a model folder");
+    Ok(())
 }
 
 /// The best checkpoint captions a photo on the public page; then the model before does again.
@@ -279,6 +341,22 @@ async fn evaluate(admin: &Dashboard<'_>, run: &str) -> Result<()> {
     page.wait_for_text("#state", "Completed").await?;
     page.wait_until("/CIDEr-D\\s+\\d/.test(document.querySelector('#result .data-table')?.innerText)").await?;
     admin.look_at("evaluation").await
+}
+
+/// Another admin was faster: the old page says so.
+async fn act_on_what_is_gone(admin: &Dashboard<'_>, id: &str) -> Result<()> {
+    let page = &admin.page;
+    admin.open(&format!("/admin/runs/{id}")).await?;
+    page.wait_for("[data-action='delete']").await?;
+    let deleted = format!("(await fetch('/api/admin/jobs/{id}?files=true', {{ method: 'DELETE' }})).status");
+    let deleted = page.value(&format!("(async () => {deleted})()")).await?;
+    ensure!(deleted == 204, "{deleted}");
+    page.click("[data-action='delete']").await?;
+    page.click(".dialog button[value='yes']").await?;
+    page.wait_until("/no job with this id/.test(document.getElementById('toast-text').textContent)").await?;
+    let complaints = admin.browser.complaints().await?;
+    ensure!(complaints.iter().all(|complaint| complaint.contains("404")), "{complaints:#?}");
+    Ok(())
 }
 
 /// The id of the model in service.

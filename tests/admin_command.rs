@@ -81,6 +81,9 @@ async fn keys_are_made_listed_and_revoked() {
     assert_eq!((fields[0], fields[3], fields[4]), (id.as_str(), "never used", "Photo app"), "{list}");
     assert!(!list.contains(key), "{list}");
 
+    let admins = program.admin(&["create-key", "--admin", "Nightly"]);
+    assert!(store.valid_key(admins.trim_end()).await.expect("reads").is_some_and(|key| key.admin));
+
     program.admin(&["revoke-key", &id]);
     assert_eq!(store.valid_key(key).await.expect("reads"), None);
     assert!(program.admin(&["list-keys"]).contains("\trevoked\t"));

@@ -33,6 +33,9 @@ enum AdminCommand {
     CreateKey {
         /// Who or what will use it
         name: String,
+        /// For a program that does what admins do: everything below /api/admin
+        #[arg(long)]
+        admin: bool,
     },
     /// List the API keys: id, start of the key, created, last used, name
     ListKeys,
@@ -48,6 +51,7 @@ Examples:
   expansionnet admin set-password
   expansionnet admin set-password < password.txt
   expansionnet admin create-key \"Photo app\"
+  expansionnet admin create-key --admin \"Nightly training\"
   expansionnet admin list-keys
   expansionnet admin revoke-key 01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -79,9 +83,10 @@ impl AdminCommand {
                 store.set_admin_password(&password.unwrap_or_default()).await?;
                 eprintln!("The password is set. Admins who were signed in have to sign in again.");
             }
-            AdminCommand::CreateKey { name } => {
+            AdminCommand::CreateKey { name, admin } => {
                 let name = key_name(&name).context("a key's name must be one line of 1 to 100 characters")?;
-                let NewKey { key, secret } = store.create_key(name).await?;
+                let made = if admin { store.create_admin_key(name).await? } else { store.create_key(name).await? };
+                let NewKey { key, secret } = made;
                 eprintln!("The key of {} ({}). It is not shown again:", key.name, key.id);
                 println!("{secret}");
             }

@@ -24,6 +24,8 @@ pub struct ApiKey {
     pub last_used_at: Option<String>,
     /// Since when it no longer holds.
     pub revoked_at: Option<String>,
+    /// Whether programs that send it may do what admins do.
+    pub admin: bool,
 }
 
 /// A key that was just made.
@@ -40,6 +42,8 @@ pub struct NewKey {
 pub struct ValidKey {
     /// The key's id.
     pub id: String,
+    /// Whether programs that send it may do what admins do.
+    pub admin: bool,
     /// True when its last use was noted more than a minute ago, or never.
     pub use_unnoted: bool,
 }
@@ -57,15 +61,28 @@ impl Store {
     /// # Errors
     /// When the database fails or the system has no random numbers.
     pub async fn create_key(&self, name: &str) -> Result<NewKey, StoreError> {
+        self.make_key(name, false).await
+    }
+
+    /// Makes a key for a program that does what admins do.
+    ///
+    /// # Errors
+    /// As [`Store::create_key`].
+    pub async fn create_admin_key(&self, name: &str) -> Result<NewKey, StoreError> {
+        self.make_key(name, true).await
+    }
+
+    async fn make_key(&self, name: &str, admin: bool) -> Result<NewKey, StoreError> {
         let secret = format!("{KEY_START}{}", secrets::new_secret()?);
         let key = sqlx::query_as(
-            "INSERT INTO api_keys (id, name, prefix, hash) VALUES (?, ?, ?, ?) \
-             RETURNING id, name, prefix, created_at, last_used_at, revoked_at",
+            "INSERT INTO api_keys (id, name, prefix, hash, admin) VALUES (?, ?, ?, ?, ?) \
+             RETURNING id, name, prefix, created_at, last_used_at, revoked_at, admin",
         )
         .bind(new_id())
         .bind(name)
         .bind(&secret[..PREFIX_LENGTH])
         .bind(secrets::hash(&secret))
+        .bind(admin)
         .fetch_one(&self.writer)
         .await?;
         Ok(NewKey { key, secret })
@@ -77,7 +94,7 @@ impl Store {
     /// When the database fails.
     pub async fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
         let keys = sqlx::query_as(
-            "SELECT id, name, prefix, created_at, last_used_at, revoked_at FROM api_keys ORDER BY id DESC",
+            "SELECT id, name, prefix, created_at, last_used_at, revoked_at, admin FROM api_keys ORDER BY id DESC",
         );
         Ok(keys.fetch_all(&self.database).await?)
     }
@@ -88,7 +105,7 @@ impl Store {
     /// When the database fails.
     pub async fn valid_key(&self, secret: &str) -> Result<Option<ValidKey>, StoreError> {
         let found = sqlx::query_as(
-            "SELECT id, last_used_at IS NULL OR last_used_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-1 minute') \
+            "SELECT id, admin, last_used_at IS NULL OR last_used_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-1 minute') \
              AS use_unnoted FROM api_keys WHERE hash = ? AND revoked_at IS NULL",
         );
         Ok(found.bind(secrets::hash(secret)).fetch_optional(&self.database).await?)
@@ -138,7 +155,7 @@ mod tests {
         assert!(secret.starts_with("en_") && secret.len() == 46, "{secret}");
 
         let found = store.valid_key(&secret).await.expect("reads").expect("holds");
-        assert_eq!(found, ValidKey { id: key.id.clone(), use_unnoted: true });
+        assert_eq!(found, ValidKey { id: key.id.clone(), admin: false, use_unnoted: true });
         assert_eq!(store.valid_key(&key.prefix).await.expect("reads"), None);
 
         assert!(store.revoke_key(&key.id).await.expect("revokes"));

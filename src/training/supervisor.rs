@@ -89,15 +89,23 @@ async fn start_one(inner: &Arc<Inner>, mut job: StoredJob) -> Result<bool, Store
         }
     };
     tracing::info!(job = job.id, name = job.name, process = process.identity.to_string(), "a job is started");
-    inner.store.set_job_process(&job.id, &process.identity.to_string()).await?;
-    if let Some(now) = inner.store.job(&job.id).await? {
-        // Somebody may have stopped it before its process was known.
-        inner.signal(&now);
-        job = now;
+    // Whatever the database says now: the process is there, and is watched.
+    match note_process(inner, &job.id, &process).await {
+        Ok(Some(now)) => job = now,
+        Ok(None) => (),
+        Err(error) => tracing::error!(%error, job = job.id, "which process works at a job could not be noted"),
     }
     inner.changed();
     tokio::spawn(follow(Arc::clone(inner), job, Some(process)));
     Ok(true)
+}
+
+async fn note_process(inner: &Inner, id: &str, process: &AtWork) -> Result<Option<StoredJob>, StoreError> {
+    inner.store.set_job_process(id, &process.identity.to_string()).await?;
+    let job = inner.store.job(id).await?;
+    // Somebody may have stopped it before its process was known.
+    job.iter().for_each(|job| inner.signal(job));
+    Ok(job)
 }
 
 const AT_WORK: [JobState; 2] = [JobState::Running, JobState::Stopping];
@@ -111,15 +119,13 @@ async fn follow(inner: Arc<Inner>, mut job: StoredJob, mut process: Option<AtWor
         let mut sampled = Instant::now();
         loop {
             looks.tick().await;
-            // Looked at before the file is read: what is read afterwards is all that it told.
-            let exit = process.as_mut().map_or(Some(Exit::Unseen), AtWork::ended);
-            if let Err(error) = record_all(&inner, &mut job).await {
-                tracing::error!(%error, job = job.id, "what a job tells cannot be recorded: trying again");
-                sleep(RETRY_AFTER).await;
-                continue;
-            }
-            if let Some(exit) = exit {
-                break exit;
+            match look(&inner, &mut job, process.as_mut()).await {
+                Ok(true) => break,
+                Ok(false) => (),
+                Err(error) => {
+                    tracing::error!(%error, job = job.id, "what a job tells cannot be kept: trying again");
+                    sleep(RETRY_AFTER).await;
+                }
             }
             if sampled.elapsed() >= SAMPLE_EVERY {
                 sampled = Instant::now();
@@ -127,15 +133,20 @@ async fn follow(inner: Arc<Inner>, mut job: StoredJob, mut process: Option<AtWor
             }
         }
     };
-    let exit = tokio::select! {
-        exit = work => exit,
-        _ = closing.wait_for(|closing| *closing) => return,
-    };
-    while let Err(error) = end(&inner, &job.id, exit).await {
-        tracing::error!(%error, job = job.id, "a job's end cannot be kept: trying again");
-        sleep(RETRY_AFTER).await;
+    tokio::select! {
+        () = work => inner.queue.notify_one(),
+        _ = closing.wait_for(|closing| *closing) => (),
     }
-    inner.queue.notify_one();
+}
+
+/// Takes in what is new; true when the process has ended, and with it the job.
+async fn look(inner: &Inner, job: &mut StoredJob, process: Option<&mut AtWork>) -> Result<bool, RecordError> {
+    // Before the file is read: what is read afterwards is all that it told.
+    let exit = process.map_or(Some(Exit::Unseen), AtWork::ended);
+    record_all(inner, job).await?;
+    let Some(exit) = exit else { return Ok(false) };
+    end(inner, &job.id, exit).await?;
+    Ok(true)
 }
 
 /// Takes in everything that is new in the file.
@@ -184,7 +195,7 @@ async fn sample(inner: &Inner, job: &StoredJob) {
     }
 }
 
-async fn end(inner: &Arc<Inner>, id: &str, exit: Exit) -> Result<(), StoreError> {
+async fn end(inner: &Inner, id: &str, exit: Exit) -> Result<(), StoreError> {
     // Anew: an admin may have asked it to stop since.
     let Some(mut job) = inner.store.job(id).await? else { return Ok(()) };
     let words = logs::last_words(Path::new(&job.folder)).await;

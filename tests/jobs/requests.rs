@@ -113,6 +113,13 @@ async fn jobs_are_for_admins() {
     let site = Site::with(STOPPABLE).await;
     assert_eq!(site.app.get("/api/admin/jobs").await.status, 401);
     let key = site.store.create_key("An app").await.expect("a key").secret;
-    let request = axum::http::Request::get("/api/admin/jobs").header("authorization", format!("Bearer {key}"));
-    site.app.send(request.body(axum::body::Body::empty()).expect("a request")).await.problem(403, "forbidden");
+    let with_key = async |key: String| {
+        let request = axum::http::Request::get("/api/admin/jobs").header("authorization", format!("Bearer {key}"));
+        site.app.send(request.body(axum::body::Body::empty()).expect("a request")).await
+    };
+    with_key(key).await.problem(403, "forbidden");
+    let admins = site.store.create_admin_key("A nightly run").await.expect("a key");
+    assert_eq!(with_key(admins.secret.clone()).await.status, 200);
+    assert!(site.store.revoke_key(&admins.key.id).await.expect("revokes"));
+    with_key(admins.secret).await.problem(401, "unauthorized");
 }

@@ -153,6 +153,8 @@ fn what_would_stop_a_run_is_found_before_it_starts() {
     assert_eq!(findings(&report(&set("data.dataset", "/nowhere.json"))), [(Level::Error, "dataset")]);
     assert_eq!(findings(&report(&set("weights.backbone", "/nowhere.pth"))), [(Level::Error, "weights")]);
     assert_eq!(findings(&report(&set("model.swin_depths", "[1, 2]"))), [(Level::Error, "weights")]);
+    let other = format!("checkpoint:{}", support::fixture("tiny_model").join(support::CHECKPOINT).display());
+    assert_eq!(findings(&report(&set("xe.body", &other))), [(Level::Error, "weights")]);
     assert_eq!(findings(&report(&set("xe.batch_size", "100"))), [(Level::Error, "captions")]);
 
     std::fs::remove_file(made.path("images/red-disc.png")).expect("was there");

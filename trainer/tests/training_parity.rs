@@ -8,6 +8,7 @@ use tch::nn::VarStore;
 use tch::{Kind, Tensor};
 use trainer::data::Inputs;
 use trainer::model::Dropouts;
+use trainer::model::precision::multiplying_in;
 use trainer::training::{LabelSmoothing, Network, RAdam, Schedule, cross_entropy};
 use trainer::vocabulary::Vocabulary;
 
@@ -121,6 +122,33 @@ fn twenty_four_steps_of_radam() {
         loss.backward();
         optimiser.step(rate);
     }
+}
+
+#[test]
+fn bfloat16_stays_beside_float32() {
+    let batch = batch(&reference_json("tiny_model/expected.json"));
+    let curve = |kind: Option<Kind>| -> Vec<f64> {
+        let (store, network) = to_train(Dropouts::default());
+        let mut optimiser = RAdam::new(&store);
+        let step = |_| {
+            let loss = multiplying_in(kind, || {
+                let loss = loss(&network, &batch, true);
+                network.backward(&loss);
+                loss
+            });
+            optimiser.step(2e-4);
+            optimiser.zero_gradients();
+            loss.double_value(&[])
+        };
+        (0..30).map(step).collect()
+    };
+    let (float32, bfloat16) = (curve(None), curve(Some(Kind::BFloat16)));
+    for (step, (float32, bfloat16)) in float32.iter().zip(&bfloat16).enumerate() {
+        println!("step {step}: {float32:.4} {bfloat16:.4}");
+        assert!((float32 - bfloat16).abs() < 0.04 * float32, "step {step}: {bfloat16} beside {float32}");
+    }
+    assert_ne!(float32, bfloat16, "products are rounded");
+    assert!(bfloat16[29] < 0.6 * bfloat16[0], "it learns");
 }
 
 #[test]

@@ -33,6 +33,11 @@ pub(in crate::web) enum Who {
         /// The key's id.
         id: String,
     },
+    /// A program that does what admins do.
+    AdminKey {
+        /// The key's id.
+        id: String,
+    },
     /// A person who signed in with an API key.
     User {
         /// The key's id.
@@ -48,14 +53,15 @@ impl Caller {
         match (&self.who, access) {
             // Who shows a wrong key believes it holds, and is told.
             (Who::Stranger, _) | (Who::Anonymous, Access::Key) => false,
-            (Who::Anonymous, Access::Open) | (Who::Key { .. } | Who::User { .. } | Who::Admin, _) => true,
+            (Who::Anonymous, Access::Open) => true,
+            (Who::Key { .. } | Who::AdminKey { .. } | Who::User { .. } | Who::Admin, _) => true,
         }
     }
 
     /// The key by which the caller came in.
     pub(in crate::web) fn key(&self) -> Option<&str> {
         match &self.who {
-            Who::Key { id: key } | Who::User { key } => Some(key),
+            Who::Key { id: key } | Who::AdminKey { id: key } | Who::User { key } => Some(key),
             Who::Anonymous | Who::Stranger | Who::Admin => None,
         }
     }
@@ -65,7 +71,7 @@ impl Caller {
         match self.who {
             Who::Admin => Some("admin"),
             Who::User { .. } => Some("user"),
-            Who::Anonymous | Who::Stranger | Who::Key { .. } => None,
+            Who::Anonymous | Who::Stranger | Who::Key { .. } | Who::AdminKey { .. } => None,
         }
     }
 }
@@ -76,6 +82,7 @@ impl fmt::Display for Caller {
         match &self.who {
             Who::Anonymous | Who::Stranger => write!(f, "somebody at {}", self.address),
             Who::Key { id: key } | Who::User { key } => write!(f, "key {key} at {}", self.address),
+            Who::AdminKey { id } => write!(f, "admin key {id} at {}", self.address),
             Who::Admin => write!(f, "admin at {}", self.address),
         }
     }
@@ -108,9 +115,9 @@ async fn who_brings(credentials: Credentials, state: &AppState) -> Result<Who, P
         Credentials::Key(secret) => match state.store.valid_key(&secret).await? {
             None => Who::Stranger,
             Some(key) => {
-                let id = key.id.clone();
+                let (id, admin) = (key.id.clone(), key.admin);
                 note_use(key, state);
-                Who::Key { id }
+                if admin { Who::AdminKey { id } } else { Who::Key { id } }
             }
         },
         Credentials::Session(cookie) => match state.store.session(&cookie).await? {
@@ -150,7 +157,12 @@ mod tests {
         assert!(may(Who::Anonymous, Access::Open));
         assert!(!may(Who::Anonymous, Access::Key));
         assert!(!may(Who::Stranger, Access::Open));
-        for who in [Who::Key { id: "1".to_owned() }, Who::User { key: "1".to_owned() }, Who::Admin] {
+        for who in [
+            Who::Key { id: "1".to_owned() },
+            Who::AdminKey { id: "1".to_owned() },
+            Who::User { key: "1".to_owned() },
+            Who::Admin,
+        ] {
             assert!(may(who.clone(), Access::Open) && may(who, Access::Key));
         }
     }

@@ -21,7 +21,7 @@ pub(in crate::web) async fn by_setting(
 /// For admins alone.
 pub(in crate::web) async fn admins(caller: Caller, request: Request, next: Next) -> Response {
     match caller.who {
-        Who::Admin => next.run(request).await,
+        Who::Admin | Who::AdminKey { .. } => next.run(request).await,
         Who::Key { .. } | Who::User { .. } => Problem::forbidden().into_response(),
         Who::Anonymous | Who::Stranger => to_sign_in(&caller, &request),
     }

@@ -22,7 +22,8 @@ pub(super) fn describe(document: &mut Value) {
 /// An empty requirement is that of nobody: where the settings leave a part open.
 fn security(path: &str) -> Value {
     if path.starts_with("/api/admin/") {
-        json!([{ "session": [] }])
+        // The key of an admin's program.
+        json!([{ "bearer": [] }, { "key": [] }, { "session": [] }])
     } else if path.starts_with("/api/") || path == "/metrics" {
         json!([{}, { "bearer": [] }, { "key": [] }, { "session": [] }])
     } else {

@@ -8,10 +8,10 @@ use table::{Documented, PROBLEMS};
 /// Puts the problems into the document: as responses, as the values of `code`, and as a table for people.
 pub(super) fn describe(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
-    for (_, item) in paths {
+    for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
-            let ends = PROBLEMS.iter().filter(|problem| problem.ends(&id, method));
+            let ends = PROBLEMS.iter().filter(|problem| problem.ends(&id, method, path));
             add_responses(&mut operation["responses"], ends);
         }
     }

@@ -70,6 +70,14 @@ impl Backbone {
         }
     }
 
+    /// Has training leave batch norms' statistics as they are, where there are any.
+    pub fn freeze_statistics(&mut self) {
+        match self {
+            Backbone::Swin(_) => {}
+            Backbone::EfficientNet(net) => net.freeze_statistics(),
+        }
+    }
+
     /// Computes once what does not depend on the image. Call after loading, never before training.
     pub fn prepare_inference(&mut self) {
         tch::no_grad(|| match self {

@@ -51,8 +51,9 @@ impl DynamicExpansion {
 
         // (query + cond) . key = query . key + cond . key, so the expanded queries are never made:
         // [batch, 1, E, positions] + [batch, positions, 1, positions] -> [batch, positions, E, positions]
-        let of_queries = product(&self.query_exp_vectors, &keys).unsqueeze(1);
-        let z = (of_queries + product(&cond, &keys).unsqueeze(2)) * self.scale;
+        // In full precision: rows of small scores are blown up by their normalisation, rounding and all.
+        let of_queries = self.query_exp_vectors.matmul(&keys).unsqueeze(1);
+        let z = (of_queries + cond.matmul(&keys).unsqueeze(2)) * self.scale;
         let z = dropout(z, self.dropout, train);
 
         // Both classes at once: [2, batch, positions, E, positions] and [2, batch, positions, d].

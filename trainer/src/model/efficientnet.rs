@@ -86,25 +86,25 @@ impl EfficientNet {
         }
     }
 
-    /// The running means and variances, which a pass in training moves.
+    /// The running means and variances, which a pass in training moves unless they are frozen.
     pub fn running(&self) -> Vec<Tensor> {
-        let of_block = |block: &MobileBlock| {
-            let expand = block.expand.iter().flat_map(ConvBatchNorm::running);
-            expand.chain(block.depthwise.running()).chain(block.project.running()).collect::<Vec<_>>()
-        };
-        let blocks = self.blocks.iter().flat_map(of_block);
-        self.conv_stem.running().into_iter().chain(blocks).chain(self.conv_head.running()).collect()
+        let blocks = self.blocks.iter().flat_map(MobileBlock::layers);
+        let layers = std::iter::once(&self.conv_stem).chain(blocks).chain([&self.conv_head]);
+        layers.flat_map(ConvBatchNorm::running).collect()
+    }
+
+    /// Has training normalise by the running means and variances as they are: batches are too small to tell them.
+    pub fn freeze_statistics(&mut self) {
+        let blocks = self.blocks.iter_mut().flat_map(MobileBlock::layers_mut);
+        let layers = std::iter::once(&mut self.conv_stem).chain(blocks).chain([&mut self.conv_head]);
+        layers.for_each(|layer| layer.frozen = true);
     }
 
     /// Folds every batch norm into its convolution. Call after loading, never before training.
     pub fn prepare_inference(&mut self) {
         self.conv_stem.fold();
         self.conv_head.fold();
-        for block in &mut self.blocks {
-            block.expand.as_mut().map(ConvBatchNorm::fold);
-            block.depthwise.fold();
-            block.project.fold();
-        }
+        self.blocks.iter_mut().flat_map(MobileBlock::layers_mut).for_each(ConvBatchNorm::fold);
     }
 
     /// The kind of the weights, which the input must have.
@@ -157,6 +157,14 @@ impl MobileBlock {
         }
     }
 
+    fn layers(&self) -> impl Iterator<Item = &ConvBatchNorm> {
+        self.expand.iter().chain([&self.depthwise, &self.project])
+    }
+
+    fn layers_mut(&mut self) -> impl Iterator<Item = &mut ConvBatchNorm> {
+        self.expand.iter_mut().chain([&mut self.depthwise, &mut self.project])
+    }
+
     fn forward_t(&self, input: &Tensor, train: bool) -> Tensor {
         let expanded = match &self.expand {
             Some(expand) => expand.forward_t(input, train).clamp_(0., 6.),
@@ -195,6 +203,8 @@ struct ConvBatchNorm {
     sizes: Conv,
     /// Weight and bias with the batch norm folded in, for inference.
     folded: Option<(Tensor, Tensor)>,
+    /// Whether training normalises by the running mean and variance, too, and leaves them alone.
+    frozen: bool,
 }
 
 impl ConvBatchNorm {
@@ -215,6 +225,7 @@ impl ConvBatchNorm {
             running_var: bn.ones_no_train("running_var", &channels),
             sizes,
             folded: None,
+            frozen: false,
         }
     }
 
@@ -226,7 +237,7 @@ impl ConvBatchNorm {
                 Some(&self.bn_bias),
                 Some(&self.running_mean),
                 Some(&self.running_var),
-                train,
+                train && !self.frozen,
                 BATCH_NORM_MOMENTUM,
                 BATCH_NORM_EPSILON,
                 true,
@@ -284,6 +295,22 @@ mod tests {
         assert_eq!(same_padding(28, 5, 1), (2, 2));
         assert_eq!(same_padding(15, 3, 2), (1, 1));
         assert_eq!(same_padding(7, 1, 1), (0, 0));
+    }
+
+    #[test]
+    fn frozen_statistics_stay_and_are_what_training_sees() {
+        tch::manual_seed(3);
+        let store = tch::nn::VarStore::new(tch::Device::Cpu);
+        let mut net = EfficientNet::new(&store.root(), EfficientNetLite::Lite0);
+        let images = Tensor::randn([2, 3, 64, 64], (Kind::Float, tch::Device::Cpu));
+        let copies = |net: &EfficientNet| net.running().iter().map(Tensor::copy).collect::<Vec<_>>();
+        let (before, plain) = (copies(&net), net.forward_t(&images, false));
+        net.freeze_statistics();
+        let trained = net.forward_t(&images, true);
+        assert!(trained.allclose(&plain, 1e-5, 1e-6, false));
+        assert_eq!(copies(&net), before);
+        trained.sum(Kind::Float).backward();
+        assert!(store.variables()["_bn0.weight"].grad().defined(), "what follows the statistics is trained");
     }
 
     #[test]

@@ -43,9 +43,10 @@ impl StaticExpansion {
 
     /// `[batch, tokens, d_model]` to the same shape; `token_mask` `[batch, 1, tokens]` is 0 at padding.
     pub fn forward_t(&self, x: &Tensor, token_mask: Option<&Tensor>, train: bool) -> Tensor {
-        // [expansions, d] x [batch, d, tokens] -> [batch, expansions, tokens]
+        // [expansions, d] x [batch, d, tokens] -> [batch, expansions, tokens]; in full precision, as rows of small
+        // scores are blown up by their normalisation, rounding and all.
         let keys = project(&self.key_embed, x);
-        let z = product(&self.query_exp_vectors, &keys.transpose(-1, -2)) * self.scale;
+        let z = self.query_exp_vectors.matmul(&keys.transpose(-1, -2)) * self.scale;
         let z = dropout(z, self.dropout, train);
 
         // Both classes at once: [2, batch, expansions, tokens] and [2, batch, tokens, d].

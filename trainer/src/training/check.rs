@@ -13,8 +13,8 @@ use crate::checkpoint::Checkpoints;
 use crate::data::Image;
 use crate::data::features::free_bytes;
 use crate::device::device_name;
-use crate::model::Backbone;
-use needs::{Sizes, parameters};
+use crate::model::{Backbone, Dropouts, ExpansionNet};
+use needs::Sizes;
 use serde::Serialize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -148,12 +148,7 @@ impl Check<'_> {
     fn all(&mut self, measure: Option<Duration>) -> Result<(), TrainError> {
         self.images();
         self.captions();
-        let store = VarStore::new(self.run.device);
-        let backbone = Backbone::new(&store.root(), &self.run.config, 0.);
-        let (tokens, channels) = shape(&backbone, &self.run.config, self.run.device)?;
-        self.weights(&store);
-        let sizes = Sizes { tokens, channels, ..parameters(self.run, &store) };
-        drop((backbone, store));
+        let sizes = self.model()?;
         self.work();
         self.disk(&sizes);
         self.memory(&sizes);
@@ -161,6 +156,18 @@ impl Check<'_> {
             self.paces(time, &sizes);
         }
         Ok(())
+    }
+
+    /// Makes the model once, for its sizes and to try weights on.
+    fn model(&mut self) -> Result<Sizes, TrainError> {
+        let (config, device) = (&self.run.config, self.run.device);
+        let (backbone_store, body_store) = (VarStore::new(device), VarStore::new(device));
+        let backbone = Backbone::new(&backbone_store.root(), config, 0.);
+        let _body = ExpansionNet::new(&body_store.root(), config, Dropouts::default());
+        let (tokens, channels) = shape(&backbone, config, device)?;
+        self.weights(&backbone_store, &body_store);
+        let count = |store: &VarStore| store.variables().values().map(|tensor| tensor.numel() as u64).sum();
+        Ok(Sizes { tokens, channels, backbone: count(&backbone_store), body: count(&body_store) })
     }
 
     fn images(&mut self) {
@@ -200,7 +207,7 @@ impl Check<'_> {
     }
 
     /// Tries the files that weights come from.
-    fn weights(&mut self, store: &VarStore) {
+    fn weights(&mut self, backbone: &VarStore, body: &VarStore) {
         let (run, mut tried) = (self.run, Vec::new());
         for phase in self.phases.clone() {
             for (part, origin) in origins(phase) {
@@ -211,9 +218,8 @@ impl Check<'_> {
                 tried.push((part, origin));
                 let weights = weights_of(run.recipe, run.folder.path(), origin, part);
                 let Some(weights) = self.report.value("weights", weights) else { continue };
-                if part == Part::Backbone {
-                    self.report.value("weights", load_part(store, &weights, part, &run.config.backbone));
-                }
+                let store = if part == Part::Backbone { backbone } else { body };
+                self.report.value("weights", load_part(store, &weights, part, &run.config.backbone));
             }
         }
         let fresh =

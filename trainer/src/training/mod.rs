@@ -18,7 +18,7 @@ mod phase;
 pub mod precision;
 pub mod radam;
 pub mod recipe;
-mod recomputation;
+pub mod recomputation;
 pub mod run;
 pub mod schedule;
 pub mod self_critical;

@@ -1,5 +1,6 @@
 //! What a phase trains: the body on stored features, or backbone and body on images.
 
+use super::recipe::TrainingPhase;
 use super::recomputation::Recomputation;
 use crate::data::Inputs;
 use crate::model::masks::token_mask;
@@ -38,6 +39,26 @@ impl Network {
             body: ExpansionNet::new(path, config, dropouts),
             recomputation: None,
         }
+    }
+
+    /// Fresh weights for a phase: with its dropouts, and the backbone trained as it says.
+    pub fn of_phase(path: &Path, config: &ModelConfig, phase: &TrainingPhase) -> Self {
+        let mut network = Network::new(path, config, phase.dropouts.into(), phase.end_to_end());
+        if phase.freeze_batch_norm {
+            network = network.with_frozen_statistics();
+        }
+        if phase.checkpoint_activations {
+            network = network.recomputing();
+        }
+        network
+    }
+
+    /// The same, with the statistics of the backbone's batch norms left as they are in training.
+    pub fn with_frozen_statistics(mut self) -> Self {
+        if let Some(backbone) = &mut self.backbone {
+            backbone.freeze_statistics();
+        }
+        self
     }
 
     /// The same, with the backbone's activations computed twice in training rather than kept: gradients must then be

@@ -59,10 +59,7 @@ impl<'a> PhaseRun<'a> {
         }
         tch::manual_seed(mixed(run.recipe.seed, hash_of(&phase.name)) as i64);
         let store = VarStore::new(run.device);
-        let mut network = Network::new(&store.root(), &run.config, phase.dropouts.into(), phase.end_to_end());
-        if phase.checkpoint_activations {
-            network = network.recomputing();
-        }
+        let network = Network::of_phase(&store.root(), &run.config, phase);
         let optimiser = RAdam::new(&store);
         let mut this = PhaseRun { run, phase, store, network, optimiser, checkpoints, progress, unreadable: 0 };
         this.load(events)?;

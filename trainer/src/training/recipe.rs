@@ -156,6 +156,10 @@ pub struct TrainingPhase {
     /// time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub checkpoint_activations: bool,
+    /// Whether the running means and variances of a backbone's batch norms are left as they are where it is trained,
+    /// and used as in inference; batches of its kind are too small to tell them. Swin has none.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub freeze_batch_norm: bool,
     /// Longest gradient allowed; none by default.
     #[serde(default)]
     pub clip_gradients: Option<f64>,
@@ -203,6 +207,10 @@ fn one_caption() -> usize {
 /// Left out where it is the default, so that runs begun before the key existed keep their hash.
 fn is_one(count: &usize) -> bool {
     *count == 1
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn two() -> usize {

@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 /// A backbone's pass that is to be run again for its gradients.
 #[derive(Debug)]
-pub(super) struct Recomputation {
+pub struct Recomputation {
     /// What each segment read.
     inputs: Vec<Tensor>,
     /// Follows libtorch's random numbers; each segment has its own seed mixed from it.
@@ -38,6 +38,11 @@ impl Recomputation {
         Recomputation { inputs, seed, features: features.detach().set_requires_grad(true) }
     }
 
+    /// What the random numbers of the segments follow from: see [`seeded`].
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// `[batch, tokens, channels]`
     pub fn features(&self) -> Tensor {
         self.features.shallow_clone()
@@ -62,6 +67,7 @@ impl Recomputation {
     }
 }
 
-fn seeded(seed: u64, segment: usize) {
+/// Sets libtorch's random numbers to those of a segment.
+pub fn seeded(seed: u64, segment: usize) {
     tch::manual_seed(mixed(seed, segment as u64) as i64);
 }

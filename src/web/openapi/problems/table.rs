@@ -17,76 +17,23 @@ enum Operations {
     /// All but these.
     AllBut(&'static [&'static str]),
     These(&'static [&'static str]),
+    /// Those for admins.
+    Admins,
+    /// Those with an id in their path, and these.
+    ByIdAnd(&'static [&'static str]),
     /// None that is described here.
     Undescribed,
 }
 
-use Operations::{AllBut, Changing, These, Undescribed};
+use Operations::{Admins, AllBut, ByIdAnd, Changing, These, Undescribed};
 
 const OPEN: &[&str] = &["live", "ready"];
 const SIMPLE: &[&str] = &["live", "ready", "models"];
 const NO_DATABASE: &[&str] = &["live", "ready", "models", "metrics"];
 const PHOTOS: &[&str] = &["caption", "caption_again"];
 const SENT_PHOTOS: &[&str] = &["caption"];
-const ADMIN: &[&str] = &[
-    "keys",
-    "create_key",
-    "revoke_key",
-    "model_folders",
-    "activate_models",
-    "jobs",
-    "job",
-    "create_job",
-    "check_job",
-    "edit_job",
-    "delete_job",
-    "stop_job",
-    "resume_job",
-    "retry_job",
-    "job_events",
-    "job_series",
-    "job_samples",
-    "job_sample_photo",
-    "job_recipe",
-    "job_log",
-    "job_checkpoints",
-    "download_checkpoint",
-    "activate_checkpoint",
-    "job_evaluation",
-    "create_evaluation",
-    "compare_jobs",
-    "recipes",
-    "folders",
-    "device",
-];
-const BY_ID: &[&str] = &[
-    "stored_caption",
-    "edit_caption",
-    "delete_caption",
-    "restore_caption",
-    "image",
-    "caption_again",
-    "revoke_key",
-    "job",
-    "edit_job",
-    "delete_job",
-    "stop_job",
-    "resume_job",
-    "retry_job",
-    "job_events",
-    "job_series",
-    "job_samples",
-    "job_sample_photo",
-    "job_recipe",
-    "job_log",
-    "job_checkpoints",
-    "download_checkpoint",
-    "activate_checkpoint",
-    "job_evaluation",
-    "compare_jobs",
-    "recipes",
-    "folders",
-];
+/// Those that look for what may not be there, though no id is in their path.
+const LOOKING: &[&str] = &["compare_jobs", "recipes", "folders"];
 const ACTIVATING: &[&str] = &["activate_models", "activate_checkpoint"];
 const JOB_CHANGES: &[&str] = &["delete_job", "stop_job", "resume_job", "retry_job"];
 /// Those that write photos or runs.
@@ -146,11 +93,13 @@ const fn problem(
 
 impl Documented {
     /// Whether this operation can end in the problem.
-    pub fn ends(&self, operation: &str, method: &str) -> bool {
+    pub fn ends(&self, operation: &str, method: &str, path: &str) -> bool {
         match &self.operations {
             Changing => method != "get",
             AllBut(others) => !others.contains(&operation),
             These(these) => these.contains(&operation),
+            Admins => path.starts_with("/api/admin/"),
+            ByIdAnd(others) => path.contains('{') || others.contains(&operation),
             Undescribed => false,
         }
     }
@@ -179,15 +128,9 @@ pub(super) const PROBLEMS: [Documented; 32] = [
         "Send a valid API key as `Authorization: Bearer <key>` or `X-API-Key`, or sign in.",
         AllBut(OPEN),
     ),
-    problem(
-        403,
-        "forbidden",
-        "For admins only",
-        "This is for admins: sign in with the admin's password.",
-        These(ADMIN),
-    ),
+    problem(403, "forbidden", "For admins only", "This is for admins: sign in with the admin's password.", Admins),
     problem(403, "cross-site", "Forbidden", "Requests from other sites are not accepted.", Changing),
-    problem(404, "not-found", "Not found", "There is no caption with this id.", These(BY_ID)),
+    problem(404, "not-found", "Not found", "There is no caption with this id.", ByIdAnd(LOOKING)),
     problem(405, "method-not-allowed", "Method not allowed", "This address does not take this method.", Undescribed),
     problem(
         408,

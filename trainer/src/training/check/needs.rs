@@ -2,10 +2,8 @@
 
 use super::super::packaging::training_phase;
 use super::super::recipe::{Phase, TrainingPhase};
-use super::super::run::Run;
 use crate::data::features::disk_need;
-use crate::model::{BackboneConfig, Dropouts, ExpansionNet, ModelConfig};
-use tch::nn::VarStore;
+use crate::model::{BackboneConfig, ModelConfig};
 
 /// Bytes of a number in the weights.
 const FLOAT: u64 = 4;
@@ -25,14 +23,6 @@ pub(super) struct Sizes {
     pub backbone: u64,
     /// Weights of the body.
     pub body: u64,
-}
-
-/// Weights of the model whose backbone is in `backbone`.
-pub(super) fn parameters(run: &Run, backbone: &VarStore) -> Sizes {
-    let count = |store: &VarStore| store.variables().values().map(|tensor| tensor.numel() as u64).sum();
-    let store = VarStore::new(tch::Device::Cpu);
-    let _body = ExpansionNet::new(&store.root(), &run.config, Dropouts::default());
-    Sizes { backbone: count(backbone), body: count(&store), ..Sizes::default() }
 }
 
 impl Sizes {
@@ -104,7 +94,7 @@ fn backbone_activations(config: &ModelConfig) -> u64 {
         BackboneConfig::Swin(swin) => {
             let window = (swin.window_size * swin.window_size) as u64;
             let stage = |stage: usize| {
-                let tokens = pixels / (swin.patch_size * swin.patch_size) as u64 >> (2 * stage);
+                let tokens = (pixels / (swin.patch_size * swin.patch_size) as u64) >> (2 * stage);
                 let block = tokens * (20 * swin.stage_dim(stage) as u64 + 3 * swin.num_heads[stage] as u64 * window);
                 block * swin.depths[stage] as u64
             };

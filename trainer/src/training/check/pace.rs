@@ -55,10 +55,7 @@ fn of_training(
     time: Duration,
 ) -> Result<f64, TrainError> {
     let store = VarStore::new(run.device);
-    let mut network = Network::new(&store.root(), &run.config, phase.dropouts.into(), phase.end_to_end());
-    if phase.checkpoint_activations {
-        network = network.recomputing();
-    }
+    let network = Network::of_phase(&store.root(), &run.config, phase);
     let _ = phase.precision.prepare(run.device); // what can't be had is told when the phase starts
     let mut optimiser = RAdam::new(&store);
     let images = &run.dataset.train;

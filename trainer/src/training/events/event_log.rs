@@ -1,6 +1,6 @@
 //! The file of a run's events: whole lines only, numbered on over all processes that worked on the run.
 
-use super::{Line, Listener};
+use super::Listener;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -48,8 +48,13 @@ fn last_line(file: &mut File) -> io::Result<(u64, u64)> {
     }
 }
 
+/// The number of a line, whatever else a former version wrote there.
 fn sequence_of(line: &[u8]) -> Option<u64> {
-    serde_json::from_slice::<Line>(line).ok().map(|line| line.sequence)
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        sequence: u64,
+    }
+    serde_json::from_slice::<Numbered>(line).ok().map(|line| line.sequence)
 }
 
 #[cfg(test)]
@@ -78,6 +83,14 @@ mod tests {
             events.log("two");
         }
         assert_eq!(sequences(&path), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn numbers_go_on_after_lines_of_a_former_version() {
+        let (_folder, path) = file();
+        std::fs::write(&path, "{\"sequence\":41,\"event\":\"forgotten\"}\n").expect("writable");
+        Events::kept_in(&path).expect("opens").warn("the next");
+        assert_eq!(sequences(&path), [41, 42]);
     }
 
     #[test]

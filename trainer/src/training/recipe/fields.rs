@@ -201,7 +201,7 @@ mod tests {
         ] {
             for key in keys_of(table) {
                 let inside = |known: &&str| **known == key || known.starts_with(&format!("{key}."));
-                assert!(key == "name" || known.iter().any(|known| inside(&known)), "{table}.{key} has no text");
+                assert!(key == "name" || known.iter().any(inside), "{table}.{key} has no text");
             }
         }
         // Sizes that the captions decide are in no recipe.

@@ -277,6 +277,15 @@ pub(super) const PHASE: &[Text] = &[
     .advanced()
     .or("false")
     .ours(),
+    Text::new(
+        "freeze_batch_norm",
+        Boolean,
+        "Freeze batch norms",
+        "Keeps the means and variances of an EfficientNet where it is trained: small batches tell them badly.",
+    )
+    .advanced()
+    .or("true")
+    .ours(),
     Text::new("clip_gradients", Number, "Longest gradient", "Longer ones are shortened to this; none if empty.")
         .advanced()
         .ours(),

@@ -52,7 +52,7 @@ export class PlotBoard {
     for (const [title, plot] of this.#plots) plot.element.hidden ||= !shown.has(title);
     for (const { kind, lines, view } of composed) {
       const settings = {
-        smoothing: kind.noLog ? 0 : Number(this.#smoothing.value),
+        smoothing: kind.noLog || kind.exact ? 0 : Number(this.#smoothing.value),
         log: this.#log.checked,
         byTime: controls.byTime,
         ...view,

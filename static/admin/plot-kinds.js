@@ -21,7 +21,7 @@ const KINDS = [
     noLog: true,
   },
   { title: "Reward", names: ["reward", "baseline"], format: figure },
-  { title: "Learning rate", names: ["learning_rate"], format: figure },
+  { title: "Learning rate", names: ["learning_rate"], format: figure, exact: true },
   { title: "Items per second", names: ["per_second"], format: figure },
   { title: "Gradient norm", names: ["gradient_norm"], format: figure },
   { title: "Processors", names: ["cpu_percent", "gpu_percent"], format: percent, noLog: true, top: 100 },

@@ -167,6 +167,8 @@ fn capabilities(profile: &Path) -> Capabilities {
     Capabilities::from_iter([
         ("goog:chromeOptions".to_owned(), options),
         ("goog:loggingPrefs".to_owned(), json!({ "browser": "ALL" })),
+        // For axe, which looks at every element, on a busy machine.
+        ("timeouts".to_owned(), json!({ "script": 180_000 })),
     ])
 }
 

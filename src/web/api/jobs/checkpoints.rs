@@ -13,7 +13,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
@@ -171,7 +171,7 @@ async fn blocking<T: Send + 'static>(
 /// A file, a piece at a time.
 fn pieces(file: File) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
     const PIECE: u64 = 256 * 1024;
-    stream::unfold(Some(file), |file| async move {
+    let pieces = stream::unfold(Some(file), |file| async move {
         let mut file = file?;
         let reading = tokio::task::spawn_blocking(move || {
             let mut piece = Vec::new();
@@ -182,7 +182,9 @@ fn pieces(file: File) -> impl futures_util::Stream<Item = std::io::Result<Bytes>
             Ok((piece, file)) => Some((Ok(Bytes::from(piece)), Some(file))),
             Err(error) => Some((Err(error), None)),
         }
-    })
+    });
+    // What compresses the answer asks once more after the end.
+    pieces.fuse()
 }
 
 impl From<CheckpointFault> for Problem {

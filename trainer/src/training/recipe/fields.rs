@@ -96,6 +96,7 @@ fn section(
             value: own.get(text.key).cloned().unwrap_or_else(|| text.when_absent()),
             paper: match text.kind {
                 FieldKind::File | FieldKind::Folder => Value::Null,
+                _ if text.ours => Value::Null,
                 _ => paper
                     .get(text.key)
                     .cloned()
@@ -233,6 +234,7 @@ mod tests {
         assert_eq!(field(&fields, "xe.dropouts.encoder").paper, json!(0.3));
         assert_eq!(field(&fields, "model.d_model").paper, json!(512));
         assert_eq!(field(&fields, "data.dataset").paper, Value::Null);
+        assert_eq!(field(&fields, "xe.evaluation_images").paper, Value::Null);
         assert!(fields.iter().all(|field| field.key != "model.swin_depths"), "the backbone is another");
         assert_eq!(field(&of(PAPER), "model.swin_depths").value, json!([2, 2, 18, 2]));
     }

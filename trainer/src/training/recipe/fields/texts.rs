@@ -20,6 +20,8 @@ pub(super) struct Text {
     pub only_if_present: bool,
     /// The value that a recipe means by leaving the key out, as JSON.
     pub absent: &'static str,
+    /// No number of the paper's: how often a run is saved or looked at, what fits into memory.
+    pub ours: bool,
 }
 
 const ALL: &[&str] = &["features", "cross-entropy", "self-critical"];
@@ -41,6 +43,7 @@ impl Text {
             advanced: false,
             only_if_present: false,
             absent: "null",
+            ours: false,
         }
     }
 
@@ -62,6 +65,10 @@ impl Text {
 
     const fn only_if_present(self) -> Text {
         Text { only_if_present: true, ..self }
+    }
+
+    const fn ours(self) -> Text {
+        Text { ours: true, ..self }
     }
 
     /// What a recipe means that leaves the key out.
@@ -259,7 +266,8 @@ pub(super) const PHASE: &[Text] = &[
     )
     .choices(&["float32", "tf32", "bfloat16"])
     .advanced()
-    .or("\"float32\""),
+    .or("\"float32\"")
+    .ours(),
     Text::new(
         "checkpoint_activations",
         Boolean,
@@ -267,7 +275,8 @@ pub(super) const PHASE: &[Text] = &[
         "Computes the backbone's activations twice instead of keeping them, where the backbone is trained: slower.",
     )
     .advanced()
-    .or("false"),
+    .or("false")
+    .ours(),
     Text::new(
         "freeze_batch_norm",
         Boolean,
@@ -275,9 +284,11 @@ pub(super) const PHASE: &[Text] = &[
         "Keeps the means and variances of an EfficientNet where it is trained: small batches tell them badly.",
     )
     .advanced()
-    .or("true"),
+    .or("true")
+    .ours(),
     Text::new("clip_gradients", Number, "Longest gradient", "Longer ones are shortened to this; none if empty.")
-        .advanced(),
+        .advanced()
+        .ours(),
     Text::new(
         "save_every_minutes",
         Number,
@@ -285,8 +296,9 @@ pub(super) const PHASE: &[Text] = &[
         "Besides those at the ends of epochs. What a crash can cost at most.",
     )
     .unit("minutes")
-    .advanced(),
-    Text::new("keep_checkpoints", Integer, "Checkpoints kept", "The newest ones, besides the best.").advanced(),
+    .advanced()
+    .ours(),
+    Text::new("keep_checkpoints", Integer, "Checkpoints kept", "The newest ones, besides the best.").advanced().ours(),
     Text::new(
         "evaluate_every",
         Integer,
@@ -294,20 +306,23 @@ pub(super) const PHASE: &[Text] = &[
         "Besides the evaluations at the ends of epochs; never if empty.",
     )
     .unit("iterations")
-    .advanced(),
+    .advanced()
+    .ours(),
     Text::new(
         "evaluation_images",
         Integer,
         "Photos of an evaluation",
         "Validation photos that are captioned; 0 for none.",
     )
-    .unit("photos"),
+    .unit("photos")
+    .ours(),
     Text::new(
         "evaluation_batch_size",
         Integer,
         "Evaluation batch size",
         "Photos captioned together in an evaluation; 16 if empty. Lower it when an evaluation runs out of memory.",
     )
-    .advanced(),
-    Text::new("beam_size", Integer, "Beams of an evaluation", "Wordings that are weighed at once.").advanced(),
+    .advanced()
+    .ours(),
+    Text::new("beam_size", Integer, "Beams of an evaluation", "Wordings that are weighed at once.").advanced().ours(),
 ];

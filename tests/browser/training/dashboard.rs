@@ -13,7 +13,7 @@ use std::time::Duration;
 pub const PASSWORD: &str = "squares and discs";
 
 /// Training takes its time on a machine that does other things too.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Where pictures of the pages go; none are taken without.
 const PICTURES: &str = "EXPANSIONNET_SCREENSHOTS";

@@ -7,6 +7,7 @@ use axum::http::{Request, StatusCode, header};
 use expansionnet::captioning::{ActivateError, Model, ModelState, Prepare};
 use expansionnet::config::Config;
 use expansionnet::store::{SessionRole, Store};
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -286,6 +287,22 @@ async fn a_request_ends_with_the_model_that_it_began_with() {
     assert_signed(&answer, 7);
     // Nobody holds the old model any more: its thread ends without anybody waiting for it.
     ended.await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_model_that_was_replaced_is_no_failure_of_the_server() {
+    let house = House::new();
+    let server = house.start().await;
+    let models = server.app.models.clone();
+    let mut failed = Box::pin(models.failed());
+    for round in 0..20 {
+        assert!((&mut failed).now_or_never().is_none());
+        let ended = models.active().ended();
+        server.activate(&[["two", "one"][round % 2]]).await;
+        ended.await;
+        // The change and the old model's end are there to be seen at once.
+        assert!((&mut failed).now_or_never().is_none(), "after change {round}");
+    }
 }
 
 #[tokio::test]

@@ -241,8 +241,10 @@ impl Models {
             changes.mark_unchanged();
             let failed = self.active().failed();
             tokio::select! {
-                reason = failed => return reason,
+                // The end of a model that another has taken over from is no failure: a change is told before it.
+                biased;
                 _ = changes.changed() => (),
+                reason = failed => return reason,
             }
         }
     }

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
+use signal_hook::consts::{SIGKILL, SIGTERM};
 
 /// Generous: a busy machine loads the model slowly.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -169,6 +171,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // A server that crashed says so beside the test's own failure. None of the tests sends it these signals.
+        if let Ok(Some(status)) = self.process.try_wait()
+            && status.signal().is_some_and(|signal| ![SIGKILL, SIGTERM].contains(&signal))
+        {
+            let log = self.log.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let lines: Vec<String> = log.try_iter().collect();
+            println!("the server had crashed ({status}); what it logged:\n{}", lines.join("\n"));
+        }
         // Fails only if the process is gone already.
         let _ = self.kill();
     }

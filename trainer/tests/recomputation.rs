@@ -36,7 +36,7 @@ fn agrees_with_a_plain_pass(sizes: serde_json::Value, side: i64) {
     let images = Tensor::randn([3, 3, side, side], (Kind::Float, Device::Cpu));
     let running = copies(&backbone.running());
 
-    let first = Recomputation::first(&backbone, &images);
+    let first = Recomputation::first(&backbone, 0, &images);
     let (seed, features) = (first.seed(), first.features());
     let weights = features.randn_like();
     (&features * &weights).sum(Kind::Float).backward();

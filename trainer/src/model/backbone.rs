@@ -3,6 +3,7 @@
 use super::config::{BackboneConfig, ModelConfig};
 use super::efficientnet::EfficientNet;
 use super::swin::SwinTransformer;
+use std::ops::Range;
 use tch::nn::Path;
 use tch::{Kind, Tensor};
 
@@ -60,6 +61,11 @@ impl Backbone {
             Backbone::Swin(swin) => swin.forward_segment(index, x, train),
             Backbone::EfficientNet(net) => net.forward_segment(index, x, train),
         }
+    }
+
+    /// Several segments, one after the other.
+    pub fn forward_segments(&self, segments: Range<usize>, x: &Tensor, train: bool) -> Tensor {
+        segments.fold(x.shallow_clone(), |x, index| self.forward_segment(index, &x, train))
     }
 
     /// What a pass in training moves besides the weights: running means and variances.

@@ -6,10 +6,13 @@
 use super::config::EfficientNetLite;
 use super::precision::narrow;
 use tch::nn::{Init, Path};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 const BATCH_NORM_EPSILON: f64 = 1e-3;
 const BATCH_NORM_MOMENTUM: f64 = 0.01;
+
+/// Columns of a depthwise kernel whose gradient oneDNN takes fast.
+const WIDEST_FAST_KERNEL: i64 = 3;
 
 /// Channels of the features (never scaled in the lite variants).
 const HEAD_CHANNELS: i64 = 1280;
@@ -80,9 +83,9 @@ impl EfficientNet {
     /// What the segment at `index` makes of what the one before it made: all in turn are [`Self::forward_t`].
     pub fn forward_segment(&self, index: usize, x: &Tensor, train: bool) -> Tensor {
         match index.checked_sub(1) {
-            None => self.conv_stem.forward_t(x, train).clamp_(0., 6.),
+            None => self.conv_stem.forward_t(&channels_last(x), train).relu6_(),
             Some(block) if block < self.blocks.len() => self.blocks[block].forward_t(x, train),
-            Some(_) => self.conv_head.forward_t(x, train).clamp_(0., 6.).flatten(2, 3).transpose(1, 2),
+            Some(_) => self.conv_head.forward_t(x, train).relu6_().flatten(2, 3).transpose(1, 2),
         }
     }
 
@@ -95,16 +98,17 @@ impl EfficientNet {
 
     /// Has training normalise by the running means and variances as they are: batches are too small to tell them.
     pub fn freeze_statistics(&mut self) {
+        self.layers_mut().for_each(|layer| layer.frozen = true);
+    }
+
+    fn layers_mut(&mut self) -> impl Iterator<Item = &mut ConvBatchNorm> {
         let blocks = self.blocks.iter_mut().flat_map(MobileBlock::layers_mut);
-        let layers = std::iter::once(&mut self.conv_stem).chain(blocks).chain([&mut self.conv_head]);
-        layers.for_each(|layer| layer.frozen = true);
+        std::iter::once(&mut self.conv_stem).chain(blocks).chain([&mut self.conv_head])
     }
 
     /// Folds every batch norm into its convolution. Call after loading, never before training.
     pub fn prepare_inference(&mut self) {
-        self.conv_stem.fold();
-        self.conv_head.fold();
-        self.blocks.iter_mut().flat_map(MobileBlock::layers_mut).for_each(ConvBatchNorm::fold);
+        self.layers_mut().for_each(|layer| layer.folded = Some(layer.fold()));
     }
 
     /// The kind of the weights, which the input must have.
@@ -167,10 +171,10 @@ impl MobileBlock {
 
     fn forward_t(&self, input: &Tensor, train: bool) -> Tensor {
         let expanded = match &self.expand {
-            Some(expand) => expand.forward_t(input, train).clamp_(0., 6.),
+            Some(expand) => expand.forward_t(input, train).relu6_(),
             None => input.shallow_clone(),
         };
-        let filtered = self.depthwise.forward_t(&expanded, train).clamp_(0., 6.);
+        let filtered = self.depthwise.forward_t(&expanded, train).relu6_();
         let projected = self.project.forward_t(&filtered, train);
         if self.shortcut { projected + input } else { projected }
     }
@@ -232,12 +236,17 @@ impl ConvBatchNorm {
     fn forward_t(&self, x: &Tensor, train: bool) -> Tensor {
         match &self.folded {
             Some((weight, bias)) if !train => self.convolve(x, weight, Some(bias)),
+            // Folded anew each time, gradients reach what is folded, and a pass over the activations is spared.
+            _ if self.frozen => {
+                let (weight, bias) = self.fold();
+                self.convolve(x, &weight, Some(&bias))
+            }
             _ => self.convolve(x, &self.weight, None).batch_norm(
                 Some(&self.bn_weight),
                 Some(&self.bn_bias),
                 Some(&self.running_mean),
                 Some(&self.running_var),
-                train && !self.frozen,
+                train,
                 BATCH_NORM_MOMENTUM,
                 BATCH_NORM_EPSILON,
                 true,
@@ -260,6 +269,10 @@ impl ConvBatchNorm {
     fn convolve_as_it_is(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
         let Conv { kernel, stride, groups, .. } = self.sizes;
         let (before, after) = same_padding(x.size()[2], kernel, stride);
+        let trained = weight.requires_grad() && x.device() == Device::Cpu;
+        if trained && groups > 1 && kernel > WIDEST_FAST_KERNEL {
+            return self.convolve_in_columns(&x.constant_pad_nd([before, after, before, after]), weight, bias);
+        }
         if before == after {
             return x.conv2d(weight, bias, [stride, stride], [before, before], [1, 1], groups);
         }
@@ -267,13 +280,37 @@ impl ConvBatchNorm {
         padded.conv2d(weight, bias, [stride, stride], [0, 0], [1, 1], groups)
     }
 
-    fn fold(&mut self) {
+    /// The same of padded `x`, as the sum of two convolutions with the first and the last columns of the kernel.
+    ///
+    /// oneDNN has a fast gradient of depthwise kernels for three columns at most, and one a dozen times slower for more.
+    fn convolve_in_columns(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let Conv { kernel, stride, groups, .. } = self.sizes;
+        let (width, rest) = (x.size()[3], kernel - WIDEST_FAST_KERNEL);
+        let part = |first: i64, columns: i64, bias: Option<&Tensor>| {
+            let seen = x.narrow(3, first, width - kernel + columns);
+            let weight = weight.narrow(3, first, columns);
+            channels_last(&seen).conv2d(&weight, bias, [stride, stride], [0, 0], [1, 1], groups)
+        };
+        part(0, WIDEST_FAST_KERNEL, bias) + part(WIDEST_FAST_KERNEL, rest, None)
+    }
+
+    /// Weight and bias of the one convolution that does the work of both.
+    fn fold(&self) -> (Tensor, Tensor) {
         let kind = self.weight.kind();
         let wide = |tensor: &Tensor| tensor.to_kind(Kind::Float);
         let gain = wide(&self.bn_weight) / (wide(&self.running_var) + BATCH_NORM_EPSILON).sqrt();
         let weight = wide(&self.weight) * gain.view([-1, 1, 1, 1]);
         let bias = wide(&self.bn_bias) - wide(&self.running_mean) * gain;
-        self.folded = Some((weight.to_kind(kind), bias.to_kind(kind)));
+        (weight.to_kind(kind), bias.to_kind(kind))
+    }
+}
+
+/// The same images `[batch, channels, height, width]`, on a CPU with the channels of a pixel side by side in memory, as
+/// its convolutions like it best; they keep that order.
+fn channels_last(images: &Tensor) -> Tensor {
+    match images.device() {
+        Device::Cpu => images.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]),
+        _ => images.shallow_clone(),
     }
 }
 
@@ -311,6 +348,33 @@ mod tests {
         assert_eq!(copies(&net), before);
         trained.sum(Kind::Float).backward();
         assert!(store.variables()["_bn0.weight"].grad().defined(), "what follows the statistics is trained");
+    }
+
+    #[test]
+    fn a_wide_kernel_in_two_parts_has_the_gradients_of_the_whole() {
+        tch::manual_seed(4);
+        let store = tch::nn::VarStore::new(Device::Cpu);
+        for (stride, side) in [(1, 9), (2, 10), (2, 9)] {
+            let sizes = Conv { in_channels: 16, out_channels: 16, kernel: 5, stride, groups: 16 };
+            let layer = ConvBatchNorm::new(&store.root(), "conv", "bn", sizes);
+            let leaf = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu)).set_requires_grad(true);
+            let (x, weight, bias) = (leaf(&[2, 16, side, side]), leaf(&[16, 1, 5, 5]), leaf(&[16]));
+            let gradients = |made: Tensor| {
+                (made.sin() * 3.).sum(Kind::Float).backward();
+                [&x, &weight, &bias].map(|leaf| {
+                    let gradient = leaf.grad().copy();
+                    let _ = leaf.grad().zero_();
+                    gradient
+                })
+            };
+            let parts = gradients(layer.convolve_as_it_is(&x, &weight, Some(&bias)));
+            let (before, after) = same_padding(side, 5, stride);
+            let padded = x.constant_pad_nd([before, after, before, after]);
+            let whole = gradients(padded.conv2d(&weight, Some(&bias), [stride, stride], [0, 0], [1, 1], 16));
+            for (ours, theirs) in parts.iter().zip(&whole) {
+                assert!(ours.allclose(theirs, 1e-4, 1e-4, false), "stride {stride}, side {side}");
+            }
+        }
     }
 
     #[test]

@@ -15,13 +15,15 @@ pub struct Network {
     /// In the graph where images are read; none where stored features are.
     backbone: Option<Backbone>,
     body: ExpansionNet,
+    /// Segments of the backbone, from the images on, that training leaves as they are.
+    frozen_segments: usize,
     /// Where the backbone's activations are computed twice: the pass whose gradients are still to come.
     recomputation: Option<RefCell<Option<Recomputation>>>,
 }
 
 impl From<CaptioningModel> for Network {
     fn from(CaptioningModel { backbone, body }: CaptioningModel) -> Self {
-        Network { backbone: Some(backbone), body, recomputation: None }
+        Network { backbone: Some(backbone), body, frozen_segments: 0, recomputation: None }
     }
 }
 
@@ -37,6 +39,7 @@ impl Network {
         Network {
             backbone: end_to_end.then(|| Backbone::new(path, config, dropouts.drop_path)),
             body: ExpansionNet::new(path, config, dropouts),
+            frozen_segments: 0,
             recomputation: None,
         }
     }
@@ -44,6 +47,7 @@ impl Network {
     /// Fresh weights for a phase: with its dropouts, and the backbone trained as it says.
     pub fn of_phase(path: &Path, config: &ModelConfig, phase: &TrainingPhase) -> Self {
         let mut network = Network::new(path, config, phase.dropouts.into(), phase.end_to_end());
+        network.frozen_segments = phase.frozen_segments;
         if phase.freeze_batch_norm {
             network = network.with_frozen_statistics();
         }
@@ -77,14 +81,19 @@ impl Network {
     }
 
     fn features(&self, backbone: &Backbone, images: &Tensor, train: bool) -> Tensor {
+        if !train {
+            return backbone.forward_t(images, false);
+        }
+        let start = self.frozen_segments.min(backbone.segments());
+        let x = tch::no_grad(|| backbone.forward_segments(0..start, images, false));
         match &self.recomputation {
-            Some(kept) if train => {
-                let first = Recomputation::first(backbone, images);
+            Some(kept) => {
+                let first = Recomputation::first(backbone, start, &x);
                 let features = first.features();
                 kept.replace(Some(first));
                 features
             }
-            _ => backbone.forward_t(images, train),
+            None => backbone.forward_segments(start..backbone.segments(), &x, true),
         }
     }
 
@@ -100,5 +109,52 @@ impl Network {
     /// The decoder.
     pub fn decoder(&self) -> &Decoder {
         &self.body.decoder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use tch::nn::VarStore;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn frozen_segments_have_no_gradients_and_change_none_of_the_others() {
+        let sizes = json!({
+            "backbone": "efficientnet_lite0", "image_size": 64, "vocab_size": 8, "max_sequence_length": 8,
+            "d_model": 8, "num_encoder_layers": 1, "num_decoder_layers": 1, "num_heads": 1, "d_ff": 8,
+            "encoder_expansion_lengths": [2], "decoder_expansion_length": 2,
+        });
+        let config: ModelConfig = serde_json::from_value(sizes).expect("the sizes fit together");
+        let store = VarStore::new(Device::Cpu);
+        let mut network = Network::new(&store.root(), &config, Dropouts::default(), true).with_frozen_statistics();
+        let images = Inputs::unpadded(Tensor::randn([2, 3, 64, 64], (Kind::Float, Device::Cpu)));
+        let mut gradients = |frozen: usize, recomputing: bool| {
+            network.frozen_segments = frozen;
+            network.recomputation = recomputing.then(RefCell::default);
+            network.backward(&network.encode(&images, true).square().mean(Kind::Float));
+            ["_conv_stem.weight", "_blocks.3._bn1.bias", "_blocks.4._expand_conv.weight", "_conv_head.weight"].map(
+                |name| {
+                    let mut gradient = store.variables()[&format!("efficientnet.{name}")].grad();
+                    let copy = gradient.defined().then(|| gradient.copy());
+                    if gradient.defined() {
+                        let _ = gradient.zero_();
+                    }
+                    copy.filter(|copy| copy.abs().max().double_value(&[]) > 0.)
+                },
+            )
+        };
+        // The stem and four blocks, of which `_blocks.3` is the last.
+        for recomputing in [false, true] {
+            let [stem, fourth, fifth, head] = gradients(5, recomputing);
+            assert!(stem.is_none() && fourth.is_none());
+            let [all_stem, all_fourth, all_fifth, all_head] = gradients(0, recomputing);
+            assert!(all_stem.is_some() && all_fourth.is_some());
+            for (ours, theirs) in [(fifth, all_fifth), (head, all_head)] {
+                let (ours, theirs) = (ours.expect("is trained"), theirs.expect("is trained"));
+                assert!(ours.allclose(&theirs, 1e-3, 1e-7, false));
+            }
+        }
     }
 }

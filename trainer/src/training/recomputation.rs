@@ -11,7 +11,9 @@ use tch::{Device, Kind, Tensor};
 /// A backbone's pass that is to be run again for its gradients.
 #[derive(Debug)]
 pub struct Recomputation {
-    /// What each segment read.
+    /// The first segment that is trained.
+    start: usize,
+    /// What each segment from there on read.
     inputs: Vec<Tensor>,
     /// Follows libtorch's random numbers; each segment has its own seed mixed from it.
     seed: u64,
@@ -20,14 +22,15 @@ pub struct Recomputation {
 }
 
 impl Recomputation {
-    /// The first pass over `images` `[batch, 3, side, side]`, in training.
-    pub fn first(backbone: &Backbone, images: &Tensor) -> Self {
+    /// The first pass in training, from the segment `start` on, which reads `x`; the very first reads images
+    /// `[batch, 3, side, side]`.
+    pub fn first(backbone: &Backbone, start: usize, x: &Tensor) -> Self {
         let seed = Tensor::randint(i64::MAX, [1], (Kind::Int64, Device::Cpu)).int64_value(&[0]) as u64;
         let segments = backbone.segments();
         let mut inputs = Vec::with_capacity(segments);
         let features = tch::no_grad(|| {
-            let mut x = images.shallow_clone();
-            for segment in 0..segments {
+            let mut x = x.shallow_clone();
+            for segment in start..segments {
                 seeded(seed, segment);
                 let made = backbone.forward_segment(segment, &x, true);
                 inputs.push(std::mem::replace(&mut x, made));
@@ -35,7 +38,7 @@ impl Recomputation {
             x
         });
         seeded(seed, segments); // what follows goes on from here
-        Recomputation { inputs, seed, features: features.detach().set_requires_grad(true) }
+        Recomputation { start, inputs, seed, features: features.detach().set_requires_grad(true) }
     }
 
     /// What the random numbers of the segments follow from: see [`seeded`].
@@ -53,12 +56,13 @@ impl Recomputation {
         let mut gradient = self.features.grad();
         let running: Vec<(Tensor, Tensor)> =
             backbone.running().into_iter().map(|moved| (moved.copy(), moved)).collect();
-        for (segment, input) in self.inputs.into_iter().enumerate().rev() {
+        for (place, input) in self.inputs.into_iter().enumerate().rev() {
             if !gradient.defined() {
                 return; // nothing depends on the features
             }
+            let segment = self.start + place;
             seeded(self.seed, segment);
-            let input = input.detach().set_requires_grad(segment > 0);
+            let input = input.detach().set_requires_grad(place > 0);
             let made = backbone.forward_segment(segment, &input, true);
             (made * &gradient).sum(Kind::Float).backward();
             gradient = input.grad();

@@ -33,6 +33,10 @@ struct ExportModel {
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
 
+    /// Weights of half the size, as `import` writes them; they are widened again when they are loaded
+    #[arg(long)]
+    float16: bool,
+
     /// Replace the folder if it exists
     #[arg(long)]
     force: bool,
@@ -102,7 +106,7 @@ impl ExportModel {
     fn run(self) -> anyhow::Result<ExitCode> {
         refuse_existing(&self.output, self.force)?;
         let CheckpointArguments { run, phase, .. } = &self.source;
-        package_checkpoint(run, phase, self.source.checkpoint(), &self.output)
+        package_checkpoint(run, phase, self.source.checkpoint(), self.float16, &self.output)
             .with_context(|| format!("{} was not made", self.output.display()))?;
         println!("{}", self.output.display());
         Ok(ExitCode::SUCCESS)

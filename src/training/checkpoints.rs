@@ -66,7 +66,7 @@ pub fn package(job: &StoredJob, phase: &str, name: &str, directory: &Path) -> Re
     }
     let folder = directory.join(model_name(job, phase, name));
     if !folder.exists() {
-        package_checkpoint(Path::new(&job.folder), phase, name, &folder)?;
+        package_checkpoint(Path::new(&job.folder), phase, name, false, &folder)?;
     }
     Ok(folder)
 }

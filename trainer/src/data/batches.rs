@@ -1,6 +1,7 @@
 //! Batches: the order of an epoch, which follows from the seed alone, and what a batch holds.
 
 use super::Image;
+use super::augmentation::View;
 use super::captions::{CaptionSet, Tokens};
 use super::features::{FeatureError, FeatureReader};
 use crate::image::{ImageError, Limits, Normalization, decode, normalize, resize_square};
@@ -126,7 +127,7 @@ impl InputSource {
     }
 
     /// One image: `[tokens, channels]` in the kind on disk, or pixels `[3, side, side]`.
-    fn read(&self, images: &[Image], image: usize) -> Result<Tensor, InputError> {
+    fn read(&self, images: &[Image], image: usize, view: View) -> Result<Tensor, InputError> {
         match self {
             InputSource::Features(reader) => Ok(reader.read(images[image].id)?),
             InputSource::Blank(shape) => Ok(Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?),
@@ -135,7 +136,7 @@ impl InputSource {
                 let bytes = std::fs::read(&paths[image]).map_err(|error| InputError::File(name(), error))?;
                 let failed = |error| InputError::Image(name(), error);
                 let decoded = decode(&bytes, &Limits::default()).map_err(failed)?;
-                let square = resize_square(&decoded.pixels, *size).map_err(failed)?;
+                let square = resize_square(&view.of(decoded.pixels), *size).map_err(failed)?;
                 let side = i64::from(*size);
                 Ok(Tensor::f_from_slice(&normalize(&square, normalization))?.f_view([3, side, side])?)
             }
@@ -160,6 +161,8 @@ pub struct BatchMaker {
     pub batch_size: usize,
     /// Whether an epoch ends with a smaller batch of what is left over, or leaves it out.
     pub keep_rest: bool,
+    /// Whether image files are seen otherwise in each epoch: see [`View`].
+    pub augment: bool,
     /// Shuffles the epochs.
     pub seed: u64,
     /// The order of the epoch made last.
@@ -206,11 +209,14 @@ impl BatchMaker {
         let mut read = Vec::with_capacity(items.len());
         let mut kept = Vec::with_capacity(items.len());
         let mut skipped = Vec::new();
+        let mut mirrored = Vec::with_capacity(items.len());
         for &(image, group) in items {
-            match self.source.read(&self.images, image) {
+            let view = self.view(epoch, image);
+            match self.source.read(&self.images, image, view) {
                 Ok(tensor) => {
                     read.push(tensor);
                     kept.push((image, group));
+                    mirrored.push(view.mirrored);
                 }
                 Err(error) => skipped.push(error.to_string()),
             }
@@ -219,8 +225,15 @@ impl BatchMaker {
             return Err(BatchError::NoImages(skipped.into_iter().next().unwrap_or_default()));
         }
         let images = kept.iter().map(|&(image, _)| image).collect();
-        let tokens = self.captions.batch(&kept, mixed(self.seed, epoch))?;
+        let tokens = self.captions.batch(&kept, &mirrored, mixed(self.seed, epoch))?;
         Ok(Batch { images, inputs: Inputs::of(&read)?, tokens, skipped })
+    }
+
+    fn view(&self, epoch: u64, image: usize) -> View {
+        match self.augment {
+            true => View::drawn(mixed(mixed(!self.seed, epoch), image as u64)),
+            false => View::PLAIN,
+        }
     }
 
     fn order(&self, epoch: u64) -> Arc<Vec<usize>> {
@@ -300,7 +313,17 @@ mod tests {
         let items = captions.items();
         let source = InputSource::Features(FeatureReader::open(&path).expect("opens"));
         let keep_rest = captions_per_image > 1;
-        BatchMaker { images, captions, source, items, batch_size: 3, keep_rest, seed: 1, order: Mutex::default() }
+        BatchMaker {
+            images,
+            captions,
+            source,
+            items,
+            batch_size: 3,
+            keep_rest,
+            augment: false,
+            seed: 1,
+            order: Mutex::default(),
+        }
     }
 
     #[test]

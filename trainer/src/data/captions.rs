@@ -24,6 +24,8 @@ pub struct CaptionSet {
     /// Captions of an image that are learned together, at most.
     per_image: usize,
     pad: i64,
+    /// "left" and "right", which a mirrored image exchanges; none where one of them is no word of the vocabulary.
+    sides: Option<[i64; 2]>,
 }
 
 impl CaptionSet {
@@ -47,7 +49,8 @@ impl CaptionSet {
             std::iter::once(vocabulary.sos()).chain(words).chain([vocabulary.eos()]).collect()
         };
         let captions = images.iter().map(|image| image.captions.iter().map(tokens).collect()).collect();
-        Ok(CaptionSet { captions, per_image: per_image.max(1), pad })
+        let sides = vocabulary.id("left").zip(vocabulary.id("right")).map(<[i64; 2]>::from);
+        Ok(CaptionSet { captions, per_image: per_image.max(1), pad, sides })
     }
 
     /// The token of padding.
@@ -62,25 +65,36 @@ impl CaptionSet {
         self.captions.iter().enumerate().flat_map(of).collect()
     }
 
-    /// The captions of these groups; none where the items are images alone. `seed` says which captions of an
-    /// image go together, where it has more than one group.
-    pub(super) fn batch(&self, items: &[Item], seed: u64) -> Result<Option<Tokens>, TchError> {
+    /// The captions of these groups, of which the images of some are mirrored; none where the items are images
+    /// alone. `seed` says which captions of an image go together, where it has more than one group.
+    pub(super) fn batch(&self, items: &[Item], mirrored: &[bool], seed: u64) -> Result<Option<Tokens>, TchError> {
         let group = |&(image, group): &Item| group.map(|group| self.group(image, group, seed));
         let groups: Option<Vec<Vec<&[i64]>>> = items.iter().map(group).collect();
         let Some(groups) = groups else { return Ok(None) };
         let rows = groups.iter().map(Vec::len).max().unwrap_or(0);
         let longest = groups.iter().flatten().map(|caption| caption.len()).max().unwrap_or(0);
-        let filled_up = |group: &Vec<&'_ [i64]>| -> Vec<Vec<i64>> {
+        let filled_up = |(group, &mirrored): (&Vec<&'_ [i64]>, &bool)| -> Vec<Vec<i64>> {
             let captions = group.iter().copied().chain(std::iter::repeat(&[][..])).take(rows);
-            captions.map(|caption| caption.to_vec()).collect()
+            captions.map(|caption| if mirrored { self.mirrored(caption) } else { caption.to_vec() }).collect()
         };
-        let captions: Vec<Vec<i64>> = groups.iter().flat_map(filled_up).collect();
+        let captions: Vec<Vec<i64>> = groups.iter().zip(mirrored).flat_map(filled_up).collect();
         let pads = captions.iter().map(|caption| (longest - caption.len()) as i64).collect();
         let padding = std::iter::repeat(self.pad);
         let filled = captions.iter().flat_map(|caption| caption.iter().copied().chain(padding.clone()).take(longest));
         let shape = [captions.len() as i64, longest as i64];
         let tensor = Tensor::f_from_slice(&filled.collect::<Vec<_>>())?.f_view(shape)?;
         Ok(Some(Tokens { tensor, pads, captions: groups.iter().map(Vec::len).sum() }))
+    }
+
+    /// What is said of the same image, mirrored.
+    fn mirrored(&self, caption: &[i64]) -> Vec<i64> {
+        let Some([left, right]) = self.sides else { return caption.to_vec() };
+        let exchanged = |&token: &i64| match token {
+            _ if token == left => right,
+            _ if token == right => left,
+            _ => token,
+        };
+        caption.iter().map(exchanged).collect()
     }
 
     /// One group of an image's captions; the groups differ in size by one at most.
@@ -142,15 +156,38 @@ mod tests {
     }
 
     #[test]
+    fn a_mirrored_image_exchanges_left_and_right() {
+        let words = ["PAD", "SOS", "EOS", "UNK", "dog", "left", "right"].map(String::from).to_vec();
+        let image = |caption: &str| Image {
+            id: 1,
+            folder: String::new(),
+            file: String::new(),
+            captions: vec![caption.to_owned()],
+        };
+        let images = [image("Left dog, right dog."), image("dog left")];
+        let batch = |words: Vec<String>, mirrored| {
+            let vocabulary = Vocabulary::from_words(words).expect("is one");
+            let set = CaptionSet::new(&images, &vocabulary, 9, 1).expect("has PAD and UNK");
+            let batch = set.batch(&set.items(), mirrored, 3).expect("made").expect("captions were asked for");
+            Vec::<i64>::try_from(batch.tensor.flatten(0, 1)).expect("integers")
+        };
+        assert_eq!(batch(words.clone(), &[true, false]), [1, 6, 4, 5, 4, 2, 1, 4, 5, 2, 0, 0]);
+        assert_eq!(batch(words[..6].to_vec(), &[true, true])[..6], [1, 5, 4, 3, 4, 2], "it has no word for one side");
+    }
+
+    #[test]
     fn smaller_groups_are_filled_up_with_rows_of_padding() {
         let set = captions(2);
         let alone = set.items().len() - 1; // the second image's only group
-        let batch = set.batch(&[(0, Some(0)), set.items()[alone]], 3).expect("made").expect("captions were asked for");
+        let batch = set
+            .batch(&[(0, Some(0)), set.items()[alone]], &[false; 2], 3)
+            .expect("made")
+            .expect("captions were asked for");
         assert_eq!((batch.tensor.size()[0], batch.captions), (4, 3));
         let length = batch.tensor.size()[1];
         assert_eq!(batch.pads[2..], [length - 4, length]);
         let padding = Vec::<i64>::try_from(batch.tensor.get(3)).expect("integers");
         assert!(padding.iter().all(|&token| token == 0), "{padding:?}");
-        assert!(set.batch(&[(0, None)], 3).expect("made").is_none());
+        assert!(set.batch(&[(0, None)], &[false], 3).expect("made").is_none());
     }
 }

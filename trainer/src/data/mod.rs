@@ -1,5 +1,6 @@
 //! What a model is trained on and judged by: images with captions, and the words of the captions.
 
+pub mod augmentation;
 pub mod batches;
 pub mod caption_text;
 pub mod captions;

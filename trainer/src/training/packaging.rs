@@ -62,14 +62,21 @@ fn info(saved: &Saved) -> CheckpointInfo {
 }
 
 /// Makes a whole model folder of a checkpoint (`best`, `newest` or its name) and of the backbone whose
-/// features it was trained on. May be called while a process trains.
+/// features it was trained on; with `float16`, of half the size. May be called while a process trains.
 ///
 /// # Errors
 /// When there is no such checkpoint, what belongs to it can't be read, or the folder can't be written.
-pub fn package_checkpoint(run: &Path, phase: &str, checkpoint: &str, output: &Path) -> Result<(), TrainError> {
+pub fn package_checkpoint(
+    run: &Path,
+    phase: &str,
+    checkpoint: &str,
+    float16: bool,
+    output: &Path,
+) -> Result<(), TrainError> {
     let recipe = Recipe::read(&run.join("recipe.toml"), &[])?;
     let (config, vocabulary) = description(&recipe, &run.join(phase))?;
-    Source { recipe: &recipe, run, config: &config, vocabulary: &vocabulary }.package(phase, checkpoint, output)
+    let kind = if float16 { Kind::Half } else { Kind::Float };
+    Source { recipe: &recipe, run, config: &config, vocabulary: &vocabulary }.package(phase, checkpoint, kind, output)
 }
 
 /// All weights of a checkpoint (`best`, `newest` or its name), its own and those of the backbone whose features it
@@ -134,7 +141,7 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     /// See [`package_checkpoint`].
-    pub fn package(&self, phase: &str, checkpoint: &str, output: &Path) -> Result<(), TrainError> {
+    pub fn package(&self, phase: &str, checkpoint: &str, kind: Kind, output: &Path) -> Result<(), TrainError> {
         let (saved, tensors) = self.weights(phase, checkpoint)?;
         let model_card = self.model_card(phase, &saved);
         let contents = Contents {
@@ -142,7 +149,7 @@ impl Source<'_> {
             config: self.config,
             vocabulary: self.vocabulary,
             model_card: &model_card,
-            kind: Kind::Float,
+            kind,
         };
         Ok(package::write(output, &contents)?)
     }

@@ -160,6 +160,15 @@ pub struct TrainingPhase {
     /// and used as in inference; batches of its kind are too small to tell them. Swin has none.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub freeze_batch_norm: bool,
+    /// Whether images are seen otherwise in each epoch, in a cross-entropy phase that reads images: one of two is
+    /// mirrored, with "left" and "right" exchanged in its captions, and each side is cropped to 85 to 100 %.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub augment: bool,
+    /// Pieces of the backbone, from the images on, that are left as they are where it is trained: the stem and each
+    /// block of an EfficientNet, the patches and each block of Swin. The first ones see edges and colours of any photo,
+    /// and cost most of a step's time and memory.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub frozen_segments: usize,
     /// Longest gradient allowed; none by default.
     #[serde(default)]
     pub clip_gradients: Option<f64>,
@@ -207,6 +216,10 @@ fn one_caption() -> usize {
 /// Left out where it is the default, so that runs begun before the key existed keep their hash.
 fn is_one(count: &usize) -> bool {
     *count == 1
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 fn yes() -> bool {
@@ -430,6 +443,9 @@ mod tests {
         assert!(reason(&["xe.captions_per_image=0"]).starts_with("xe.captions_per_image must be at least 1"));
         assert!(reason(&["xe.precision=\"float16\""]).contains("`float32`, `tf32`, `bfloat16`"));
         assert!(reason(&["xe.checkpoint_activations=true"]).contains("trains the backbone"));
+        assert!(reason(&["xe.frozen_segments=3"]).contains("trains the backbone"));
+        assert!(reason(&["xe.augment=true"]).contains("reads images"));
+        assert!(reason(&["scst-end-to-end.augment=true"]).contains("is for cross-entropy"));
         assert!(reason(&["xe.dropouts.other=1.5"]).starts_with("xe.dropouts.other must lie in 0 to 1"));
         assert!(reason(&["scst.samples=1"]).starts_with("scst.samples must be at least 2"));
         assert!(reason(&["scst.body=xxe"]).contains("`pretrained`, an earlier phase"));

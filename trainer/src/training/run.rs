@@ -29,7 +29,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tch::{Device, TchError};
+use tch::{Device, Kind, TchError};
 
 /// How a run or phase ended, if nothing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub enum TrainError {
     NotTrained(String),
     #[error("phase `{phase}` has no checkpoint `{name}`; it has {known}")]
     NoCheckpoint { phase: String, name: String, known: String },
-    #[error("{} weights of the {part} are missing or of another shape: {}", .names.len(), .names.join(", "))]
+    #[error("{} weights of the {part} are missing or of another shape: {}", .names.len(), some_of(.names))]
     MissingWeights { part: &'static str, names: Vec<String> },
     #[error("{items} items make no batch of {batch_size}")]
     TooFewItems { items: usize, batch_size: usize },
@@ -260,7 +260,8 @@ impl<'a> Run<'a> {
         };
         let seed = mixed(self.recipe.seed, hash_of(&phase.name) ^ 1);
         let (images, batch_size) = (images.to_vec(), phase.batch_size);
-        Ok(BatchMaker { images, captions, source, items, batch_size, keep_rest, seed, order: Mutex::default() })
+        let (augment, order) = (phase.augment && by_caption, Mutex::default());
+        Ok(BatchMaker { images, captions, source, items, batch_size, keep_rest, augment, seed, order })
     }
 
     /// Batches of image files, for the features phase.
@@ -275,6 +276,7 @@ impl<'a> Run<'a> {
             items,
             batch_size,
             keep_rest: true,
+            augment: false,
             seed: 0,
             order: Mutex::default(),
         })
@@ -319,7 +321,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let Run { recipe, folder: run, config, vocabulary, .. } = self;
-        Source { recipe, run: run.path(), config, vocabulary }.package(&phase.name, BEST, &folder)
+        Source { recipe, run: run.path(), config, vocabulary }.package(&phase.name, BEST, Kind::Float, &folder)
     }
 }
 
@@ -356,5 +358,14 @@ impl Recipe {
         }
         let all = self.phases.iter();
         Ok(all.filter(|phase| names.is_empty() || names.contains(&phase.name())).collect())
+    }
+}
+/// The first few names, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }

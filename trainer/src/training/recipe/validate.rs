@@ -18,6 +18,12 @@ pub(super) fn validate(recipe: &Recipe) -> Checked {
             Phase::CrossEntropy(phase) => training(recipe, phase, earlier)?,
             Phase::SelfCritical(phase) => {
                 training(recipe, phase, earlier)?;
+                let key = format!("{name}.augment");
+                require(
+                    !phase.augment,
+                    &key,
+                    "is for cross-entropy: rewards compare with captions of images as they are",
+                )?;
                 at_least(&format!("{name}.samples"), phase.samples as f64, 2.)?;
                 at_least(&format!("{name}.sample_length"), phase.sample_length as f64, 1.)?;
             }
@@ -78,6 +84,9 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
     }
     let recomputes = !phase.checkpoint_activations || phase.end_to_end();
     require(recomputes, &key("checkpoint_activations"), "is for a phase that trains the backbone, on images")?;
+    require(!phase.augment || phase.end_to_end(), &key("augment"), "is for a phase that reads images, not features")?;
+    let freezes = phase.frozen_segments == 0 || phase.end_to_end();
+    require(freezes, &key("frozen_segments"), "is for a phase that trains the backbone, on images")?;
     let minutes = phase.save_every_minutes;
     require(minutes > 0. && minutes < 1e6, &key("save_every_minutes"), "must be more than 0 and less than 1e6")?;
     require(phase.min_learning_rate >= 0., &key("min_learning_rate"), "must be at least 0")

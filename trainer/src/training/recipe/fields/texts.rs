@@ -286,6 +286,25 @@ pub(super) const PHASE: &[Text] = &[
     .advanced()
     .or("true")
     .ours(),
+    Text::new(
+        "augment",
+        Boolean,
+        "Vary photos",
+        "Mirrors one photo of two, with left and right exchanged in its captions, and crops a little. Of photos, not features.",
+    )
+    .of(CROSS_ENTROPY)
+    .advanced()
+    .or("false")
+    .ours(),
+    Text::new(
+        "frozen_segments",
+        Integer,
+        "Frozen pieces of the backbone",
+        "The stem and first blocks, this many together, are left as they are where the backbone is trained: a step costs less.",
+    )
+    .advanced()
+    .or("0")
+    .ours(),
     Text::new("clip_gradients", Number, "Longest gradient", "Longer ones are shortened to this; none if empty.")
         .advanced()
         .ours(),

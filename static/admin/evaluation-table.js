@@ -3,6 +3,8 @@
 import { el, table } from "./dom.js";
 import { count, hundredfold } from "./words.js";
 
+/** Faults that no metric shows. */
+const FAULTS = { unfinished: "Captions that break off", repeated: "Captions that repeat words" };
 const METRICS = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D", "SPICE"];
 
 /** One table for each split, a column for each number of beams. */
@@ -22,6 +24,9 @@ export function evaluationElements(report) {
       ...outcomes.map((outcome) => cell(outcome[metric])),
       ...paperCells(report.paper, metric),
     ]);
+    for (const [fault, label] of Object.entries(FAULTS)) {
+      rows.push([label, ...outcomes.map(({ artefacts }) => artefacts?.[fault] ?? "–"), "–", "–"]);
+    }
     const warning = outcomes[0].warning ? el("p", { class: "hint" }, outcomes[0].warning) : null;
     return [el("h3", {}, title), table(title, header, rows), warning].filter(Boolean);
   });

@@ -97,13 +97,14 @@ impl Outcome {
     }
 }
 
-/// `{"split", "beam_size", "images", "warning", "BLEU-1": {"corpus", "interval"}, "SPICE": {"unavailable"}}`
+/// `{"split", "beam_size", "images", "artefacts", "warning", "BLEU-1": {"corpus", "interval"}, "SPICE": {"unavailable"}}`
 impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("split", &self.split.to_string())?;
         map.serialize_entry("beam_size", &self.beam_size)?;
         map.serialize_entry("images", &self.report.images)?;
+        map.serialize_entry("artefacts", &self.report.artefacts)?;
         if let Some(warning) = warning(&self.report) {
             map.serialize_entry("warning", &warning)?;
         }

@@ -1,7 +1,7 @@
 //! The table in the terminal and on the page: every metric beside the paper's figures.
 
 use std::fmt;
-use trainer::metrics::{Interval, Report, Scores};
+use trainer::metrics::{Artefacts, Interval, Report, Scores};
 
 /// What the paper reports: a single model, and an ensemble.
 const PAPER: [(&str, [f64; 2]); 6] = [
@@ -40,6 +40,7 @@ impl Table {
         table.header.extend(PAPER_COLUMNS.map(String::from));
         table.rows = first.lines.iter().map(|(metric, _)| row(metric, reports)).collect();
         table.notes = notes(first);
+        table.notes.extend(reports.iter().map(|(name, report)| faults(name, report)));
         table
     }
 }
@@ -71,6 +72,14 @@ fn notes(report: &Report) -> Vec<String> {
     let missing = report.lines.iter().filter_map(|(metric, scores)| Some((metric, scores.as_ref().err()?)));
     notes.extend(missing.map(|(metric, why)| format!("{metric} is unavailable: {why}.")));
     notes
+}
+
+/// What no metric shows.
+fn faults(name: &str, report: &Report) -> String {
+    let Artefacts { unfinished, repeated } = report.artefacts;
+    format!(
+        "Faults, {name}: {unfinished} captions break off (after \"a\", \"of\" and the like), {repeated} repeat words."
+    )
 }
 
 /// Where the set is too small.
@@ -113,6 +122,7 @@ mod tests {
                 ("CIDEr-D", scores(1.25, Some(Interval { low: 1.0, high: 1.5 }))),
                 ("SPICE", Err(Unavailable::NoJars)),
             ],
+            artefacts: Artefacts { unfinished: 2, repeated: 1 },
         }
     }
 
@@ -127,7 +137,9 @@ mod tests {
         assert_eq!(lines[4], "CIDEr-D  125.0 [100.0, 150.0]  125.0 [100.0, 150.0]          140.4            143.7");
         assert_eq!(lines[5], "SPICE             unavailable           unavailable           24.5             24.7");
         assert!(
-            text.contains("SPICE is unavailable: its Java program was not asked for.") && !text.contains("Warning")
+            text.contains("Faults, beam 5: 2 captions break off")
+                && text.contains("SPICE is unavailable: its Java program was not asked for.")
+                && !text.contains("Warning")
         );
     }
 

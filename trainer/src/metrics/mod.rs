@@ -5,6 +5,7 @@
 //! [`bleu`], [`rouge`] and [`cider`] compare the counts, [`java`] asks the two programs, and
 //! [`report`] is all of it for a set of captions, with confidence intervals by [`bootstrap`].
 
+pub mod artefacts;
 pub mod bleu;
 pub mod bootstrap;
 pub mod cider;
@@ -16,6 +17,7 @@ pub mod reward;
 pub mod rouge;
 pub mod tokenizer;
 
+pub use artefacts::Artefacts;
 pub use bleu::BleuStatistics;
 pub use bootstrap::{Bootstrap, Interval};
 pub use cider::DocumentFrequencies;

@@ -3,7 +3,9 @@
 use super::corpus::CorpusError;
 use super::java::{Unavailable, meteor, spice};
 use super::ngrams::MAX_ORDER;
-use super::{BleuStatistics, Bootstrap, Candidate, Corpus, Interval, Jars, TokenizedCandidate, tokenize_all};
+use super::{
+    Artefacts, BleuStatistics, Bootstrap, Candidate, Corpus, Interval, Jars, TokenizedCandidate, tokenize_all,
+};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
 
@@ -38,6 +40,8 @@ pub struct Report {
     pub images: usize,
     /// BLEU-1 to BLEU-4, METEOR, ROUGE-L, CIDEr-D, SPICE.
     pub lines: Vec<Line>,
+    /// Faults that these metrics do not show.
+    pub artefacts: Artefacts,
 }
 
 /// Judges captions by every metric.
@@ -57,7 +61,8 @@ pub fn evaluate(candidates: &[Candidate], settings: &EvaluationSettings) -> Resu
     lines.push(("ROUGE-L", Ok(mean(corpus.rouge_l()))));
     lines.push(("CIDEr-D", Ok(mean(corpus.cider_d()))));
     lines.push(("SPICE", by_jar(settings, &tokenized, spice::scores).map(mean)));
-    Ok(Report { images: candidates.len(), lines })
+    let artefacts = Artefacts::of(tokenized.iter().map(|candidate| candidate.caption.as_str()));
+    Ok(Report { images: candidates.len(), lines, artefacts })
 }
 
 fn by_jar<T>(
@@ -115,11 +120,12 @@ impl fmt::Display for Report {
     }
 }
 
-/// `{"images": 2, "BLEU-1": {"corpus": …}, "SPICE": {"unavailable": "…"}}`
+/// `{"images": 2, "artefacts": {"unfinished": 0, …}, "BLEU-1": {"corpus": …}, "SPICE": {"unavailable": "…"}}`
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1 + self.lines.len()))?;
+        let mut map = serializer.serialize_map(Some(2 + self.lines.len()))?;
         map.serialize_entry("images", &self.images)?;
+        map.serialize_entry("artefacts", &self.artefacts)?;
         for (name, scores) in &self.lines {
             match scores {
                 Ok(scores) => map.serialize_entry(name, scores)?,

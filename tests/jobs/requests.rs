@@ -34,7 +34,7 @@ async fn a_clone_begins_with_the_recipe_of_another_run() {
     let changed = |recipe: &Value, key: &str| {
         recipe["differences"].as_array().expect("a list").iter().find(|found| found["key"] == key).cloned()
     };
-    assert_eq!(changed(&recipe, "xe.batch_size").expect("differs")["default"], 48);
+    assert_eq!(changed(&recipe, "xe.batch_size").expect("differs")["default"], 24);
 
     let request = json!({"recipe": format!("job:{first}"), "settings": {"xe.epochs": 1}, "phases": ["features"]});
     let second = site.post("/jobs", request).await.json();

@@ -344,7 +344,8 @@ mod tests {
         let (before, plain) = (copies(&net), net.forward_t(&images, false));
         net.freeze_statistics();
         let trained = net.forward_t(&images, true);
-        assert!(trained.allclose(&plain, 1e-5, 1e-6, false));
+        // Folded into the convolutions they round otherwise.
+        assert!(trained.allclose(&plain, 1e-3, 1e-4, false));
         assert_eq!(copies(&net), before);
         trained.sum(Kind::Float).backward();
         assert!(store.variables()["_bn0.weight"].grad().defined(), "what follows the statistics is trained");

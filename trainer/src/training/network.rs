@@ -127,13 +127,17 @@ mod tests {
             "encoder_expansion_lengths": [2], "decoder_expansion_length": 2,
         });
         let config: ModelConfig = serde_json::from_value(sizes).expect("the sizes fit together");
+        tch::manual_seed(6);
         let store = VarStore::new(Device::Cpu);
         let mut network = Network::new(&store.root(), &config, Dropouts::default(), true).with_frozen_statistics();
         let images = Inputs::unpadded(Tensor::randn([2, 3, 64, 64], (Kind::Float, Device::Cpu)));
         let mut gradients = |frozen: usize, recomputing: bool| {
             network.frozen_segments = frozen;
             network.recomputation = recomputing.then(RefCell::default);
-            network.backward(&network.encode(&images, true).square().mean(Kind::Float));
+            let encoded = network.encode(&images, true);
+            // Not one that the last layer norm makes the same for whatever comes.
+            let weights = Tensor::arange(encoded.numel() as i64, (Kind::Float, Device::Cpu)).sin().view_as(&encoded);
+            network.backward(&(encoded * weights).sum(Kind::Float));
             ["_conv_stem.weight", "_blocks.3._bn1.bias", "_blocks.4._expand_conv.weight", "_conv_head.weight"].map(
                 |name| {
                     let mut gradient = store.variables()[&format!("efficientnet.{name}")].grad();
@@ -153,7 +157,9 @@ mod tests {
             assert!(all_stem.is_some() && all_fourth.is_some());
             for (ours, theirs) in [(fifth, all_fifth), (head, all_head)] {
                 let (ours, theirs) = (ours.expect("is trained"), theirs.expect("is trained"));
-                assert!(ours.allclose(&theirs, 1e-3, 1e-7, false));
+                let norm = |tensor: &Tensor| tensor.norm().double_value(&[]);
+                // Single numbers may fall on the other side of a ReLU6 where they are rounded otherwise.
+                assert!(norm(&(&ours - &theirs)) <= 1e-2 * norm(&theirs), "recomputing: {recomputing}");
             }
         }
     }

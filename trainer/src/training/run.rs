@@ -360,6 +360,7 @@ impl Recipe {
         Ok(all.filter(|phase| names.is_empty() || names.contains(&phase.name())).collect())
     }
 }
+
 /// The first few names, and how many more there are.
 fn some_of(names: &[String]) -> String {
     const SHOWN: usize = 4;

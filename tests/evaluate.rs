@@ -271,7 +271,7 @@ fn features_of_a_file_take_the_place_of_images() {
         let picture = trainer::image::decode(&bytes, &Default::default()).expect("decodes");
         let prepared = captioner.preprocessor().prepare(&picture.pixels).expect("resizes");
         let features = captioner.features(&[prepared]).expect("computes").remove(0);
-        writer.add(id, &features.get(0)).expect("added");
+        writer.add(id, 0, &features.get(0)).expect("added");
     }
     writer.finish().expect("closed");
 

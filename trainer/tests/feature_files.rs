@@ -17,7 +17,7 @@ fn the_original_s_files_are_read() {
         for (name, theirs) in &expected {
             let Some((_, image)) = name.split_once(':').filter(|(of, _)| *of == format) else { continue };
             let image = image.parse().expect("an image's number");
-            let ours = reader.read(image).expect("is there");
+            let ours = reader.read(image, 0).expect("is there");
             assert_eq!((ours.kind(), ours.size()), (kind, theirs.size()), "{file}: {name}");
             assert!(ours == theirs.to_kind(kind), "{file}: {name} differs");
             compared += 1;

@@ -9,6 +9,7 @@ use support::made_dataset::{MadeDataset, pictures};
 use tch::Device;
 use trainer::captioner::{Captioner, LoadOptions, SearchOptions};
 use trainer::checkpoint::{Checkpoints, NamedTensors};
+use trainer::data::FeatureReader;
 use trainer::device::{DeviceChoice, PrecisionChoice};
 use trainer::training::events::Line;
 use trainer::training::{Ending, Event, Events, FailureKind, Outcome, Recipe, Run, TrainError};
@@ -121,4 +122,39 @@ fn a_damaged_picture_is_left_out_and_told() {
         warned("red-disc.png")
             && warned("1 training images are left out for want of their features, e.g. red-disc.png")
     );
+}
+
+#[test]
+fn every_step_sees_varied_pictures_and_stored_views_are_taken_up_later() {
+    let made = MadeDataset::new();
+    let all = |settings: &[&str]| {
+        let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        Recipe::parse(&made.recipe(2), &settings).expect("is one")
+    };
+    let (folder, stop) = (made.path("run"), AtomicBool::new(false));
+    let stored = |recipe: &Recipe, phase: &str| {
+        let run = Run::open(recipe, &folder, Device::Cpu, &stop).expect("opens");
+        run.run(Some(phase), &mut Events::default()).expect("stores features");
+        FeatureReader::open(&folder.join(phase).join("features.hdf5")).expect("opens")
+    };
+    let plain = stored(&all(&[]), "features");
+    assert!(plain.has(0, 0) && !plain.has(0, 1));
+    drop(plain);
+    // As many pictures for validation, 100 and on, which are only seen as they are.
+    let varied = all(&["features.views=3", "tuned-features.views=2"]
+        .into_iter()
+        .chain(["xe.augment=true", "xe-end-to-end.augment=true", "scst.augment=true", "scst-end-to-end.augment=true"])
+        .collect::<Vec<_>>());
+    let views = stored(&varied, "features");
+    assert!(views.has(0, 2) && !views.has(0, 3) && views.has(100, 0) && !views.has(100, 1));
+    let [first, second] = [0, 1].map(|view| views.read(0, view).expect("is there"));
+    assert!(!first.equal(&second));
+    drop(views);
+
+    let run = Run::open(&varied, &folder, Device::Cpu, &stop).expect("opens");
+    let (mut events, heard) = listening();
+    assert_eq!(run.run(None, &mut events).expect("trains"), Outcome::Completed);
+    assert!(!heard.borrow().iter().any(|line| matches!(line.event, Event::Warning { .. })), "nothing is left out");
+    drop(run);
+    assert!(stored(&varied, "tuned-features").has(5, 1));
 }

@@ -125,7 +125,7 @@ impl ModelRun {
     ) -> anyhow::Result<Source> {
         if let Some(features) = &self.features {
             let reader = FeatureReader::open(features)?;
-            let missing = images.iter().filter(|image| !reader.has(image.id)).count();
+            let missing = images.iter().filter(|image| !reader.has(image.id, 0)).count();
             if missing > 0 {
                 bail!("{} has no features of {missing} of {} images", features.display(), images.len());
             }

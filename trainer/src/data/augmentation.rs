@@ -1,11 +1,25 @@
 //! A photo as it might also have been taken: mirrored, or from a little nearer.
 
+use super::batches::mixed;
 use fastrand::Rng;
 use image::RgbImage;
 use image::imageops::{crop_imm, flip_horizontal};
 
 /// Shortest side of a crop, as a part of the photo's: most of what captions speak of stays within.
 const SMALLEST_CROP: f64 = 0.85;
+
+/// How images are seen in training.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Views {
+    /// As they are.
+    Plain,
+    /// Otherwise in each epoch.
+    Drawn,
+    /// In each epoch in one of so many numbered views, whose features are stored.
+    Stored(u64),
+    /// Each in the view of this number, by its place in the list.
+    Listed(Vec<u64>),
+}
 
 /// One view of a photo, the same for any size.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +42,11 @@ impl View {
         let mut side = || SMALLEST_CROP + (1. - SMALLEST_CROP) * random.f64();
         let sides = [side(), side()];
         View { mirrored: random.bool(), sides, place: [random.f64(), random.f64()] }
+    }
+
+    /// The view of this number of an image, the plain one with number 0.
+    pub fn numbered(image: i64, number: u64) -> Self {
+        if number == 0 { View::PLAIN } else { View::drawn(mixed(image as u64, number)) }
     }
 
     /// The photo so seen.
@@ -72,6 +91,14 @@ mod tests {
         }
         assert!((70..130).contains(&mirrored), "{mirrored} of 200");
         assert!(widths.iter().min() < Some(&88) && widths.iter().max() > Some(&97));
+    }
+
+    #[test]
+    fn numbered_views_differ_by_image_and_number_and_the_first_is_plain() {
+        assert_eq!(View::numbered(7, 0), View::PLAIN);
+        assert_eq!(View::numbered(7, 1), View::numbered(7, 1));
+        assert_ne!(View::numbered(7, 1), View::numbered(7, 2));
+        assert_ne!(View::numbered(7, 1), View::numbered(8, 1));
     }
 
     #[test]

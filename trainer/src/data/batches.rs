@@ -1,7 +1,7 @@
 //! Batches: the order of an epoch, which follows from the seed alone, and what a batch holds.
 
 use super::Image;
-use super::augmentation::View;
+use super::augmentation::{View, Views};
 use super::captions::{CaptionSet, Tokens};
 use super::features::{FeatureError, FeatureReader};
 use crate::image::{ImageError, Limits, Normalization, decode, normalize, resize_square};
@@ -42,6 +42,8 @@ pub struct Batch {
     pub images: Vec<usize>,
     /// What is seen.
     pub inputs: Inputs,
+    /// Which images are shown mirrored; rows of captions are, too.
+    pub mirrored: Vec<bool>,
     /// Captions, as many rows of each image, side by side, where captions are what is learned.
     pub tokens: Option<Tokens>,
     /// Images left out, and why.
@@ -120,16 +122,17 @@ impl InputSource {
     /// Whether there is something to read of an image; it may turn out to be damaged.
     fn has(&self, images: &[Image], image: usize) -> bool {
         match self {
-            InputSource::Features(reader) => reader.has(images[image].id),
+            InputSource::Features(reader) => reader.has(images[image].id, 0),
             InputSource::Images { paths, .. } => paths[image].is_file(),
             InputSource::Blank(_) => true,
         }
     }
 
-    /// One image: `[tokens, channels]` in the kind on disk, or pixels `[3, side, side]`.
-    fn read(&self, images: &[Image], image: usize, view: View) -> Result<Tensor, InputError> {
+    /// One image in a view, of which stored features only need the number: `[tokens, channels]` in the kind on disk,
+    /// or pixels `[3, side, side]`.
+    fn read(&self, images: &[Image], image: usize, (number, view): (u64, View)) -> Result<Tensor, InputError> {
         match self {
-            InputSource::Features(reader) => Ok(reader.read(images[image].id)?),
+            InputSource::Features(reader) => Ok(reader.read(images[image].id, number)?),
             InputSource::Blank(shape) => Ok(Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?),
             InputSource::Images { paths, size, normalization } => {
                 let name = || images[image].name();
@@ -161,8 +164,8 @@ pub struct BatchMaker {
     pub batch_size: usize,
     /// Whether an epoch ends with a smaller batch of what is left over, or leaves it out.
     pub keep_rest: bool,
-    /// Whether image files are seen otherwise in each epoch: see [`View`].
-    pub augment: bool,
+    /// How the images are seen.
+    pub views: Views,
     /// Shuffles the epochs.
     pub seed: u64,
     /// The order of the epoch made last.
@@ -216,7 +219,7 @@ impl BatchMaker {
                 Ok(tensor) => {
                     read.push(tensor);
                     kept.push((image, group));
-                    mirrored.push(view.mirrored);
+                    mirrored.push(view.1.mirrored);
                 }
                 Err(error) => skipped.push(error.to_string()),
             }
@@ -226,13 +229,18 @@ impl BatchMaker {
         }
         let images = kept.iter().map(|&(image, _)| image).collect();
         let tokens = self.captions.batch(&kept, &mirrored, mixed(self.seed, epoch))?;
-        Ok(Batch { images, inputs: Inputs::of(&read)?, tokens, skipped })
+        Ok(Batch { images, inputs: Inputs::of(&read)?, mirrored, tokens, skipped })
     }
 
-    fn view(&self, epoch: u64, image: usize) -> View {
-        match self.augment {
-            true => View::drawn(mixed(mixed(!self.seed, epoch), image as u64)),
-            false => View::PLAIN,
+    /// How an image is seen in an epoch, and the number of that view among those stored.
+    fn view(&self, epoch: u64, image: usize) -> (u64, View) {
+        let random = mixed(mixed(!self.seed, epoch), image as u64);
+        let numbered = |number| (number, View::numbered(self.images[image].id, number));
+        match &self.views {
+            Views::Plain => (0, View::PLAIN),
+            Views::Drawn => (0, View::drawn(random)),
+            Views::Stored(views) => numbered(random % views.max(&1)),
+            Views::Listed(numbers) => numbered(numbers[image]),
         }
     }
 
@@ -302,7 +310,7 @@ mod tests {
         let path = folder.path().join("features.hdf5");
         let mut writer = FeatureWriter::open(&path, FeatureKind::Float32).expect("made");
         for id in [1, 2, 4] {
-            writer.add(id, &Tensor::full([id, 2], id as f64, (Kind::Float, Device::Cpu))).expect("added");
+            writer.add(id, 0, &Tensor::full([id, 2], id as f64, (Kind::Float, Device::Cpu))).expect("added");
         }
         writer.finish().expect("closed");
         let images: Vec<Image> = (1..=4).map(|id| image(id, &["a dog", "a dog runs far"])).collect();
@@ -320,7 +328,7 @@ mod tests {
             items,
             batch_size: 3,
             keep_rest,
-            augment: false,
+            views: Views::Plain,
             seed: 1,
             order: Mutex::default(),
         }
@@ -390,5 +398,26 @@ mod tests {
         }
         // Image 3 has no features: left out, wherever it was.
         assert_eq!(images, BTreeMap::from([(0, 1), (1, 1), (3, 1)]));
+    }
+
+    #[test]
+    fn stored_views_take_turns_and_say_which_are_mirrored() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("views.hdf5");
+        let mut writer = FeatureWriter::open(&path, FeatureKind::Float32).expect("made");
+        for view in 0..3 {
+            writer.add(1, view, &Tensor::full([2, 2], view as f64, (Kind::Float, Device::Cpu))).expect("added");
+        }
+        writer.finish().expect("closed");
+        let source = InputSource::Features(FeatureReader::open(&path).expect("opens"));
+        let maker = BatchMaker { source, views: Views::Stored(3), ..maker(&folder) };
+        let mut seen = [0; 3];
+        for epoch in 0..60 {
+            let batch = maker.collect_of(epoch, &[(0, None)]).expect("is there");
+            let view = batch.inputs.tensor.double_value(&[0, 0, 0]) as u64;
+            assert_eq!(batch.mirrored, [View::numbered(1, view).mirrored]);
+            seen[view as usize] += 1;
+        }
+        assert!(seen.iter().all(|&times| times > 8), "{seen:?}");
     }
 }

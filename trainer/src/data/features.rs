@@ -1,5 +1,6 @@
 //! Features on disk, in the original's layout: HDF5 with a dataset `{image_id}_features`
-//! `[tokens, channels]` an image, float32 or float16.
+//! `[tokens, channels]` an image, float32 or float16. Of other views of it than the plain one, whose number is 0,
+//! `{image_id}_features_{view}`, which the original passes over.
 //!
 //! An unfinished file is whole as of the last [`FeatureWriter::save`], so that a killed run goes on there.
 
@@ -33,12 +34,14 @@ pub enum FeatureError {
         source: Hdf5Error,
     },
     /// An image has no features in the file.
-    #[error("{path} has no features of image {image}")]
+    #[error("{path} has no features of image {image}{}", in_view(*.view))]
     Missing {
         /// The file.
         path: PathBuf,
         /// The image's number.
         image: i64,
+        /// Its view.
+        view: u64,
     },
     /// The features of an image are of another shape or kind than features are.
     #[error("{path}: the features of image {image} are {found}")]
@@ -73,6 +76,10 @@ pub enum FeatureError {
     Tensor(#[from] TchError),
 }
 
+fn in_view(view: u64) -> String {
+    if view == 0 { String::new() } else { format!(" in view {view}") }
+}
+
 fn gigabytes(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / 1e9)
 }
@@ -101,8 +108,8 @@ impl FeatureKind {
     }
 }
 
-fn dataset_name(image: i64) -> String {
-    format!("{image}_features")
+fn dataset_name(image: i64, view: u64) -> String {
+    if view == 0 { format!("{image}_features") } else { format!("{image}_features_{view}") }
 }
 
 /// Adds images to a file.
@@ -110,7 +117,7 @@ pub struct FeatureWriter {
     path: PathBuf,
     kind: FeatureKind,
     file: Option<H5File>,
-    images: HashSet<i64>,
+    stored: HashSet<(i64, u64)>,
 }
 
 impl FeatureWriter {
@@ -120,30 +127,30 @@ impl FeatureWriter {
     /// When the file can't be opened or made.
     pub fn open(path: &Path, kind: FeatureKind) -> Result<Self, FeatureError> {
         let failed = hdf5(path);
-        let (file, images) = match path.exists() {
+        let (file, stored) = match path.exists() {
             true => {
                 let file = H5File::open_rw(path).map_err(&failed)?;
-                let images = file.dataset_names().iter().filter_map(|name| image_of(name)).collect();
-                (file, images)
+                let stored = file.dataset_names().iter().filter_map(|name| image_and_view(name)).collect();
+                (file, stored)
             }
             false => (H5File::create(path).map_err(&failed)?, HashSet::new()),
         };
-        let mut writer = FeatureWriter { path: path.to_owned(), kind, file: Some(file), images };
+        let mut writer = FeatureWriter { path: path.to_owned(), kind, file: Some(file), stored };
         writer.save()?; // an empty file is a valid one from here on
         Ok(writer)
     }
 
-    /// Whether the image is in the file.
-    pub fn has(&self, image: i64) -> bool {
-        self.images.contains(&image)
+    /// Whether this view of the image is in the file.
+    pub fn has(&self, image: i64, view: u64) -> bool {
+        self.stored.contains(&(image, view))
     }
 
-    /// Adds an image's features, `[tokens, channels]`; those of an image that is there already stay.
+    /// Adds the features of an image's view, `[tokens, channels]`; those that are there already stay.
     ///
     /// # Errors
     /// When the features are no matrix, or the disk refuses.
-    pub fn add(&mut self, image: i64, features: &Tensor) -> Result<(), FeatureError> {
-        if self.has(image) {
+    pub fn add(&mut self, image: i64, view: u64, features: &Tensor) -> Result<(), FeatureError> {
+        if self.has(image, view) {
             return Ok(());
         }
         let (tokens, channels) = features.size2()?;
@@ -153,14 +160,14 @@ impl FeatureWriter {
 
         let failed = hdf5(&self.path);
         let Some(file) = &self.file else { return Err(closed(&self.path)) };
-        let name = dataset_name(image);
+        let name = dataset_name(image, view);
         let shape = [tokens as usize, channels as usize];
         let dataset = match self.kind {
             FeatureKind::Float16 => file.new_dataset::<u16>().datatype(self.kind.datatype()).shape(shape).create(&name),
             FeatureKind::Float32 => file.new_dataset::<f32>().shape(shape).create(&name),
         };
         dataset.and_then(|dataset| dataset.write_raw_bytes(&bytes)).map_err(failed)?;
-        self.images.insert(image);
+        self.stored.insert((image, view));
         Ok(())
     }
 
@@ -193,7 +200,7 @@ impl FeatureWriter {
 pub struct FeatureReader {
     path: PathBuf,
     file: H5File,
-    images: HashSet<i64>,
+    stored: HashSet<(i64, u64)>,
 }
 
 impl FeatureReader {
@@ -203,35 +210,35 @@ impl FeatureReader {
     /// When it can't be read.
     pub fn open(path: &Path) -> Result<Self, FeatureError> {
         let file = H5File::open(path).map_err(hdf5(path))?;
-        let images = file.dataset_names().iter().filter_map(|name| image_of(name)).collect();
-        Ok(FeatureReader { path: path.to_owned(), file, images })
+        let stored = file.dataset_names().iter().filter_map(|name| image_and_view(name)).collect();
+        Ok(FeatureReader { path: path.to_owned(), file, stored })
     }
 
-    /// Whether the image is in the file.
-    pub fn has(&self, image: i64) -> bool {
-        self.images.contains(&image)
+    /// Whether this view of the image is in the file.
+    pub fn has(&self, image: i64, view: u64) -> bool {
+        self.stored.contains(&(image, view))
     }
 
-    /// Images in the file.
+    /// Images in the file, each with all its views.
     pub fn len(&self) -> usize {
-        self.images.len()
+        self.stored.iter().filter(|&&(_, view)| view == 0).count()
     }
 
     /// Whether the file has no images.
     pub fn is_empty(&self) -> bool {
-        self.images.is_empty()
+        self.len() == 0
     }
 
-    /// An image's features, `[tokens, channels]`, in the kind on disk.
+    /// The features of an image's view, `[tokens, channels]`, in the kind on disk.
     ///
     /// # Errors
-    /// When the image is not in the file, or can't be read.
-    pub fn read(&self, image: i64) -> Result<Tensor, FeatureError> {
-        if !self.has(image) {
-            return Err(FeatureError::Missing { path: self.path.clone(), image });
+    /// When the view is not in the file, or can't be read.
+    pub fn read(&self, image: i64, view: u64) -> Result<Tensor, FeatureError> {
+        if !self.has(image, view) {
+            return Err(FeatureError::Missing { path: self.path.clone(), image, view });
         }
         let failed = hdf5(&self.path);
-        let dataset = self.file.dataset(&dataset_name(image)).map_err(&failed)?;
+        let dataset = self.file.dataset(&dataset_name(image, view)).map_err(&failed)?;
         let datatype = dataset.datatype().map_err(&failed)?;
         let shape: Vec<i64> = dataset.shape().iter().map(|&side| side as i64).collect();
         let kinds = [FeatureKind::Float16, FeatureKind::Float32];
@@ -245,8 +252,10 @@ impl FeatureReader {
     }
 }
 
-fn image_of(dataset: &str) -> Option<i64> {
-    dataset.strip_suffix("_features")?.parse().ok()
+fn image_and_view(dataset: &str) -> Option<(i64, u64)> {
+    let (image, view) = dataset.split_once("_features")?;
+    let view = if view.is_empty() { Some(0) } else { view.strip_prefix('_')?.parse().ok() };
+    Some((image.parse().ok()?, view?))
 }
 
 fn hdf5(path: &Path) -> impl Fn(Hdf5Error) -> FeatureError {
@@ -259,11 +268,11 @@ fn closed(path: &Path) -> FeatureError {
     FeatureError::Hdf5 { path: path.to_owned(), source }
 }
 
-/// Bytes that the features of `images` images take.
-pub fn disk_need(images: usize, tokens: i64, channels: i64, kind: FeatureKind) -> u64 {
+/// Bytes that the features of so many images or views take.
+pub fn disk_need(views: usize, tokens: i64, channels: i64, kind: FeatureKind) -> u64 {
     /// Header and name of a dataset, roughly.
     const OVERHEAD: u64 = 512;
-    images as u64 * (tokens as u64 * channels as u64 * kind.bytes() + OVERHEAD)
+    views as u64 * (tokens as u64 * channels as u64 * kind.bytes() + OVERHEAD)
 }
 
 /// Refuses work that would fill the disk: to be asked before a start.
@@ -308,15 +317,19 @@ mod tests {
             let (_folder, path) = file();
             let mut writer = FeatureWriter::open(&path, kind).expect("made");
             for image in [7, 391_895, 12] {
-                writer.add(image, &features(image)).expect("added");
+                writer.add(image, 0, &features(image)).expect("added");
             }
+            writer.add(7, 3, &features(8)).expect("added");
             writer.finish().expect("closed");
             let reader = FeatureReader::open(&path).expect("opens");
-            assert_eq!((reader.len(), reader.has(12), reader.has(13)), (3, true, false));
-            let read = reader.read(7).expect("is there");
+            assert_eq!((reader.len(), reader.has(12, 0), reader.has(13, 0)), (3, true, false));
+            let read = reader.read(7, 0).expect("is there");
             assert_eq!((read.kind(), read.size()), (kind.kind(), vec![3, 2]));
             assert_eq!(read.to_kind(Kind::Float), features(7));
-            assert!(reader.read(13).expect_err("is not there").to_string().ends_with("no features of image 13"));
+            assert_eq!(reader.read(7, 3).expect("is there").to_kind(Kind::Float), features(8));
+            let missing = |image, view| reader.read(image, view).expect_err("is not there").to_string();
+            assert!(missing(13, 0).ends_with("no features of image 13"));
+            assert!(missing(7, 2).ends_with("no features of image 7 in view 2"));
         }
     }
 
@@ -324,18 +337,18 @@ mod tests {
     fn what_was_saved_survives_a_killed_writer() {
         let (_folder, path) = file();
         let mut writer = FeatureWriter::open(&path, FeatureKind::Float32).expect("made");
-        writer.add(1, &features(1)).expect("added");
+        writer.add(1, 0, &features(1)).expect("added");
         writer.save().expect("saved");
-        writer.add(2, &features(2)).expect("added");
+        writer.add(2, 0, &features(2)).expect("added");
         let as_killed = path.with_file_name("killed.hdf5");
         std::fs::copy(&path, &as_killed).expect("copied"); // what a process killed now leaves behind
         let mut resumed = FeatureWriter::open(&as_killed, FeatureKind::Float32).expect("opens");
-        assert!(resumed.has(1) && !resumed.has(2));
-        resumed.add(2, &features(2)).expect("added");
+        assert!(resumed.has(1, 0) && !resumed.has(2, 0));
+        resumed.add(2, 0, &features(2)).expect("added");
         resumed.finish().expect("closed");
         let reader = FeatureReader::open(&as_killed).expect("opens");
-        assert_eq!(reader.read(1).expect("is there"), features(1));
-        assert_eq!(reader.read(2).expect("is there"), features(2));
+        assert_eq!(reader.read(1, 0).expect("is there"), features(1));
+        assert_eq!(reader.read(2, 0).expect("is there"), features(2));
     }
 
     #[test]

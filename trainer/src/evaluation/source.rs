@@ -70,7 +70,7 @@ fn prepare(file: &Path, preprocessor: &Preprocessor, limits: &Limits) -> Result<
 
 /// Features of at least one image as one tensor.
 fn stack(reader: &FeatureReader, ids: &[i64]) -> Result<Tensor, EvaluationError> {
-    let features = ids.iter().map(|&id| reader.read(id)).collect::<Result<Vec<_>, _>>()?;
+    let features = ids.iter().map(|&id| reader.read(id, 0)).collect::<Result<Vec<_>, _>>()?;
     for (matrix, &image) in features.iter().zip(ids) {
         if matrix.size() != features[0].size() {
             return Err(EvaluationError::Shapes { first: ids[0], image });

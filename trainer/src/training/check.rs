@@ -234,7 +234,7 @@ impl Check<'_> {
     fn work(&mut self) {
         for phase in self.phases.clone() {
             let (step, all) = match phase {
-                Phase::Features(_) => ("features", self.run.all_images().len() as u64),
+                Phase::Features(phase) => ("features", self.run.views(phase).len() as u64),
                 Phase::CrossEntropy(phase) => ("cross-entropy", self.iterations(phase, true)),
                 Phase::SelfCritical(phase) => ("self-critical", self.iterations(phase, false)),
             };
@@ -266,7 +266,7 @@ impl Check<'_> {
 
     fn is_complete(&self, phase: &Phase) -> bool {
         match phase {
-            Phase::Features(phase) => is_complete(self.run.folder.path(), &phase.name),
+            Phase::Features(phase) => is_complete(self.run.folder.path(), phase),
             _ => self.progress(phase).is_some_and(|(_, finished)| finished),
         }
     }
@@ -282,7 +282,7 @@ impl Check<'_> {
     }
 
     fn disk(&mut self, sizes: &Sizes) {
-        let images = self.run.all_images().len();
+        let images = self.report.images;
         let left = self.phases.iter().filter(|phase| !self.is_complete(phase));
         let (needed, free) = (left.map(|phase| sizes.disk(phase, images)).sum(), self.report.disk_free_bytes);
         self.report.disk_needed_bytes = needed;

@@ -17,12 +17,24 @@ use tch::{Kind, Tensor};
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// Time between two reports.
 const TELL_EVERY: Duration = Duration::from_secs(2);
-/// Written when every image has been tried.
+/// Written when every image has been tried: the number of views.
 const COMPLETE: &str = "complete";
 
-/// Whether a features phase has tried every image.
-pub(super) fn is_complete(run: &Path, phase: &str) -> bool {
-    run.join(phase).join(COMPLETE).exists()
+/// Whether a features phase has tried every image in every view.
+pub(super) fn is_complete(run: &Path, phase: &FeaturesPhase) -> bool {
+    let written = std::fs::read_to_string(run.join(&phase.name).join(COMPLETE));
+    // Before there were views, nothing was written into it.
+    written.is_ok_and(|views| views.trim().parse().unwrap_or(1) >= phase.views)
+}
+
+impl Run<'_> {
+    /// What a features phase stores: all images as they are, those for training also in the other views.
+    pub(super) fn views(&self, phase: &FeaturesPhase) -> Vec<(Image, u64)> {
+        let plain = self.all_images().into_iter().map(|image| (image, 0));
+        let others =
+            (1..phase.views).flat_map(|view| self.dataset.train.iter().map(move |image| (image.clone(), view)));
+        plain.chain(others).collect()
+    }
 }
 
 /// The file of a features phase.
@@ -33,7 +45,7 @@ pub fn features_path(run: &Path, phase: &str) -> PathBuf {
 /// Stores the features of every image that has none yet.
 pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Events) -> Result<Outcome, TrainError> {
     let folder = run.folder.path().join(&phase.name);
-    if is_complete(run.folder.path(), &phase.name) {
+    if is_complete(run.folder.path(), phase) {
         return Ok(Outcome::Completed);
     }
     let io = |source| TrainError::Io { path: folder.clone(), source };
@@ -45,12 +57,16 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
     backbone.prepare_inference();
 
     let mut writer = FeatureWriter::open(&features_path(run.folder.path(), &phase.name), phase.kind)?;
-    let all = run.all_images();
-    let left: Vec<Image> = all.iter().filter(|image| !writer.has(image.id)).cloned().collect();
+    let all = run.views(phase);
+    let left: Vec<_> = all.iter().filter(|(image, view)| !writer.has(image.id, *view)).cloned().collect();
     let (tokens, channels) = shape(&backbone, &run.config, run.device)?;
     let needed = disk_need(left.len(), tokens, channels, phase.kind);
     check_disk(&folder, needed)?;
-    events.log(format!("{} images left, for which {:.2} GB of disk are needed", left.len(), needed as f64 / 1e9));
+    events.log(format!(
+        "{} images or views left, for which {:.2} GB of disk are needed",
+        left.len(),
+        needed as f64 / 1e9
+    ));
     events.tell(Event::Started {
         step: "features".to_owned(),
         recipe: run.recipe.hash(),
@@ -60,11 +76,12 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
         iterations: all.len() as u64,
         per_epoch: all.len() as u64,
     });
+    let names: Vec<(i64, u64)> = left.iter().map(|(image, view)| (image.id, *view)).collect();
     let batches = run.image_batches(left, phase.batch_size)?;
-    let outcome = walk(run, &backbone, batches, &mut writer, all.len(), events)?;
+    let outcome = walk(run, &backbone, (batches, &names), &mut writer, all.len(), events)?;
     writer.finish()?;
     if outcome == Outcome::Completed {
-        std::fs::write(folder.join(COMPLETE), "").map_err(io)?;
+        std::fs::write(folder.join(COMPLETE), phase.views.to_string()).map_err(io)?;
     }
     Ok(outcome)
 }
@@ -72,14 +89,13 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
 fn walk(
     run: &Run,
     backbone: &Backbone,
-    batches: BatchMaker,
+    (batches, names): (BatchMaker, &[(i64, u64)]),
     writer: &mut FeatureWriter,
     total: usize,
     events: &mut Events,
 ) -> Result<Outcome, TrainError> {
-    let ids: Vec<i64> = batches.images.iter().map(|image| image.id).collect();
     let size = batches.batch_size;
-    let count = ids.len().div_ceil(size) as u64;
+    let count = names.len().div_ceil(size) as u64;
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get());
     let ahead = Prefetch::start(0..count, threads, move |index| {
         let start = index as usize * size;
@@ -87,10 +103,10 @@ fn walk(
         batches.collect(&items)
     });
     let (mut saved, mut told, began) = (Instant::now(), None::<Instant>, Instant::now());
-    let before = total - ids.len();
+    let before = total - names.len();
     let mut seen = 0;
     for (index, batch) in ahead.enumerate() {
-        seen += size.min(ids.len() - index * size);
+        seen += size.min(names.len() - index * size);
         match batch {
             Ok(batch) => {
                 for skipped in &batch.skipped {
@@ -101,12 +117,13 @@ fn walk(
                     backbone.forward_t(&images, false).f_to_device(tch::Device::Cpu)
                 })?;
                 for (row, &place) in batch.images.iter().enumerate() {
-                    writer.add(ids[place], &features.get(row as i64))?;
+                    let (image, view) = names[place];
+                    writer.add(image, view, &features.get(row as i64))?;
                 }
             }
             Err(error) => events.warn(format!("left out: {error}")),
         }
-        if told.is_none_or(|told| told.elapsed() > TELL_EVERY) || seen == ids.len() {
+        if told.is_none_or(|told| told.elapsed() > TELL_EVERY) || seen == names.len() {
             tell(before, seen, total, began, events);
             told = Some(Instant::now());
         }
@@ -115,11 +132,11 @@ fn walk(
             writer.save()?;
             saved = Instant::now();
         }
-        if stop && seen < ids.len() {
+        if stop && seen < names.len() {
             return Ok(Outcome::Stopped);
         }
     }
-    match seen == ids.len() {
+    match seen == names.len() {
         true => Ok(Outcome::Completed),
         false => Err(TrainError::BatchThread),
     }

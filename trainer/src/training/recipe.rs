@@ -7,6 +7,7 @@ mod validate;
 use super::precision::Precision;
 use super::schedule::Schedule;
 use crate::data::FeatureKind;
+use crate::data::augmentation::Views;
 use crate::model::Dropouts;
 use crate::model::config::ConfigFile;
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,9 @@ pub struct FeaturesPhase {
     /// Images that go through the backbone together.
     #[serde(default = "thirty_two")]
     pub batch_size: usize,
+    /// Views of each training image that are stored, the plain one among them, for phases with `augment`.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub views: u64,
 }
 
 /// Steps of the optimiser.
@@ -160,8 +164,9 @@ pub struct TrainingPhase {
     /// and used as in inference; batches of its kind are too small to tell them. Swin has none.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub freeze_batch_norm: bool,
-    /// Whether images are seen otherwise in each epoch, in a cross-entropy phase that reads images: one of two is
-    /// mirrored, with "left" and "right" exchanged in its captions, and each side is cropped to 85 to 100 %.
+    /// Whether images are seen otherwise in each epoch: one of two is mirrored, with "left" and "right" exchanged in
+    /// its captions, and each side is cropped to 85 to 100 %. A phase that reads features sees one of the views that
+    /// these have.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub augment: bool,
     /// Pieces of the backbone, from the images on, that are left as they are where it is trained: the stem and each
@@ -214,8 +219,8 @@ fn one_caption() -> usize {
 }
 
 /// Left out where it is the default, so that runs begun before the key existed keep their hash.
-fn is_one(count: &usize) -> bool {
-    *count == 1
+fn is_one<Count: PartialEq + From<u8>>(count: &Count) -> bool {
+    *count == 1.into()
 }
 
 fn is_zero(count: &usize) -> bool {
@@ -327,6 +332,16 @@ impl Recipe {
     /// The phase of that name.
     pub fn phase(&self, name: &str) -> Option<&Phase> {
         self.phases.iter().find(|phase| phase.name() == name)
+    }
+
+    /// How a training phase sees its images.
+    pub fn views_of(&self, phase: &TrainingPhase) -> Views {
+        let features = phase.features.as_deref().and_then(|name| self.phase(name));
+        match features {
+            _ if !phase.augment => Views::Plain,
+            Some(Phase::Features(features)) => Views::Stored(features.views),
+            _ => Views::Drawn,
+        }
     }
 
     /// SHA-256 (hex) of everything in the recipe.
@@ -444,8 +459,8 @@ mod tests {
         assert!(reason(&["xe.precision=\"float16\""]).contains("`float32`, `tf32`, `bfloat16`"));
         assert!(reason(&["xe.checkpoint_activations=true"]).contains("trains the backbone"));
         assert!(reason(&["xe.frozen_segments=3"]).contains("trains the backbone"));
-        assert!(reason(&["xe.augment=true"]).contains("reads images"));
-        assert!(reason(&["scst-end-to-end.augment=true"]).contains("is for cross-entropy"));
+        assert!(reason(&["xe.augment=true"]).contains("features.views"));
+        assert!(reason(&["features.views=0"]).starts_with("features.views must be at least 1"));
         assert!(reason(&["xe.dropouts.other=1.5"]).starts_with("xe.dropouts.other must lie in 0 to 1"));
         assert!(reason(&["scst.samples=1"]).starts_with("scst.samples must be at least 2"));
         assert!(reason(&["scst.body=xxe"]).contains("`pretrained`, an earlier phase"));

@@ -12,6 +12,7 @@ use super::recipe::{Phase, Recipe, RecipeError, TrainingPhase};
 use super::step::{Rewarded, Step};
 use crate::checkpoint::package::check_vocabulary;
 use crate::checkpoint::{CheckpointError, PackageError, ResumeError};
+use crate::data::augmentation::Views;
 use crate::data::batches::mixed;
 use crate::data::karpathy::find_images;
 use crate::data::{
@@ -212,7 +213,7 @@ impl<'a> Run<'a> {
         }
         let step = step(&batches.captions)?;
         let evaluation = Evaluation {
-            images: self.batches(&self.evaluation_images(phase), phase, false)?,
+            images: BatchMaker { views: Views::Plain, ..self.batches(&self.evaluation_images(phase), phase, false)? },
             folder: self.recipe.data.images.clone(),
             batch_size: phase.evaluation_batch_size(),
             search: BeamSearchOptions {
@@ -260,12 +261,13 @@ impl<'a> Run<'a> {
         };
         let seed = mixed(self.recipe.seed, hash_of(&phase.name) ^ 1);
         let (images, batch_size) = (images.to_vec(), phase.batch_size);
-        let (augment, order) = (phase.augment && by_caption, Mutex::default());
-        Ok(BatchMaker { images, captions, source, items, batch_size, keep_rest, augment, seed, order })
+        let (views, order) = (self.recipe.views_of(phase), Mutex::default());
+        Ok(BatchMaker { images, captions, source, items, batch_size, keep_rest, views, seed, order })
     }
 
-    /// Batches of image files, for the features phase.
-    pub(super) fn image_batches(&self, images: Vec<Image>, batch_size: usize) -> Result<BatchMaker, TrainError> {
+    /// Batches of image files, each in the view of its number, for the features phase.
+    pub(super) fn image_batches(&self, seen: Vec<(Image, u64)>, batch_size: usize) -> Result<BatchMaker, TrainError> {
+        let (images, numbers): (Vec<Image>, Vec<u64>) = seen.into_iter().unzip();
         let source = self.image_source(&images)?;
         let captions = CaptionSet::new(&[], &self.vocabulary, 2, 1)?;
         let items = Vec::new();
@@ -276,7 +278,7 @@ impl<'a> Run<'a> {
             items,
             batch_size,
             keep_rest: true,
-            augment: false,
+            views: Views::Listed(numbers),
             seed: 0,
             order: Mutex::default(),
         })

@@ -51,7 +51,7 @@ impl Step {
                 let (sos, eos) = (vocabulary.sos(), vocabulary.eos());
                 // The pass with gradients is under way on a GPU while the rewards are computed here.
                 let rollout = roll_out(network, &inputs, sos, eos, options, true)?;
-                let rewards = reward.rewards(&batch.images, &words(vocabulary, &rollout.captions))?;
+                let rewards = reward.rewards(&batch.images, &words(vocabulary, &rollout.captions, &batch.mirrored))?;
                 let loss = self_critical_loss(&rollout.log_probs, &rewards);
                 Ok(StepOutcome { loss, rewards: Some(means(&rewards)) })
             }
@@ -66,9 +66,31 @@ fn means(rewards: &[Vec<f64>]) -> MeanRewards {
     MeanRewards { reward: rewards.iter().flatten().sum::<f64>() / drawn, baseline: baselines.sum::<f64>() / drawn }
 }
 
-/// The drawn captions as words, without SOS.
-fn words<'a>(vocabulary: &'a Vocabulary, captions: &[Vec<Vec<i64>>]) -> Vec<Vec<Vec<&'a str>>> {
-    let word = |&token: &i64| vocabulary.word(token).unwrap_or("UNK");
-    let caption = |tokens: &Vec<i64>| tokens.iter().skip(1).map(word).collect();
-    captions.iter().map(|captions| captions.iter().map(caption).collect()).collect()
+/// The captions drawn of each image as words, without SOS, as they would be of an image that was not mirrored.
+fn words<'a>(vocabulary: &'a Vocabulary, captions: &[Vec<Vec<i64>>], mirrored: &[bool]) -> Vec<Vec<Vec<&'a str>>> {
+    let word = |token: i64, mirrored: bool| match vocabulary.word(token).unwrap_or("UNK") {
+        "left" if mirrored => "right",
+        "right" if mirrored => "left",
+        word => word,
+    };
+    let of_image = |(captions, &mirrored): (&Vec<Vec<i64>>, &bool)| {
+        let caption = |tokens: &Vec<i64>| tokens.iter().skip(1).map(|&token| word(token, mirrored)).collect();
+        captions.iter().map(caption).collect()
+    };
+    captions.iter().zip(mirrored).map(of_image).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_of_a_mirrored_image_is_judged_as_of_the_image() {
+        let words = ["PAD", "SOS", "EOS", "UNK", "dog", "left", "right"].map(String::from).to_vec();
+        let vocabulary = Vocabulary::from_words(words).expect("is one");
+        let (dog, sides) = (4, [5, 6]);
+        let caption = vec![vec![vocabulary.sos(), sides[0], dog, sides[1], vocabulary.eos()]];
+        let judged = super::words(&vocabulary, &[caption.clone(), caption], &[true, false]);
+        assert_eq!(judged, [[["right", "dog", "left", "EOS"]], [["left", "dog", "right", "EOS"]]]);
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::super::packaging::training_phase;
 use super::super::recipe::{Phase, TrainingPhase};
+use super::ImageCounts;
 use crate::data::features::disk_need;
 use crate::model::{BackboneConfig, ModelConfig};
 
@@ -27,9 +28,12 @@ pub(super) struct Sizes {
 
 impl Sizes {
     /// Bytes that a phase adds to the disk at most.
-    pub fn disk(&self, phase: &Phase, images: usize) -> u64 {
+    pub fn disk(&self, phase: &Phase, images: ImageCounts) -> u64 {
         match phase {
-            Phase::Features(phase) => disk_need(images, self.tokens, self.channels, phase.kind),
+            Phase::Features(phase) => {
+                let views = images.train * phase.views as usize + images.val + images.test;
+                disk_need(views, self.tokens, self.channels, phase.kind)
+            }
             Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => {
                 let trained = FLOAT * self.trained(phase);
                 // One more of each than is kept, as the old one goes after the new one is whole; and the model folder.
@@ -121,15 +125,17 @@ mod tests {
         (sizes, Recipe::parse(PAPER, &[]).expect("is one"), ModelConfig::expansionnet_v2_large())
     }
 
+    const COCO: ImageCounts = ImageCounts { train: 113_287, val: 5_000, test: 5_000, missing: 0 };
+
     #[test]
     fn the_papers_phases_need_what_is_known_of_them() {
         let (sizes, recipe, config) = paper();
         let phase = |name: &str| recipe.phase(name).expect("is there");
         // The original's README: 102 GB in float32, so half in float16.
-        let features = sizes.disk(phase("features"), 123_287) as f64 / 1e9;
+        let features = sizes.disk(phase("features"), COCO) as f64 / 1e9;
         assert!((50. ..60.).contains(&features), "{features}");
         // Three states of three times 934 MB, two models, one model folder.
-        assert_eq!(sizes.disk(phase("xe-end-to-end"), 123_287), (3 * 3 + 2 + 1) * 4 * 233_800_000);
+        assert_eq!(sizes.disk(phase("xe-end-to-end"), COCO), (3 * 3 + 2 + 1) * 4 * 233_800_000);
         // Swin-L at 384 pixels with 16 images: tens of gigabytes, which is why the original accumulates.
         let memory = sizes.memory(&config, phase("xe-end-to-end")) as f64 / 1e9;
         assert!((20. ..60.).contains(&memory), "{memory}");

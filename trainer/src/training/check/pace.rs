@@ -35,7 +35,7 @@ fn of_features(run: &Run, phase: &FeaturesPhase, time: Duration) -> Result<f64, 
     let store = VarStore::new(run.device);
     let mut backbone = Backbone::new(&store.root(), &run.config, 0.);
     backbone.prepare_inference();
-    let mut batches = run.image_batches(run.all_images(), phase.batch_size)?;
+    let mut batches = run.image_batches(run.views(phase), phase.batch_size)?;
     batches.items = (0..batches.images.len()).map(|image| (image, None)).collect();
     let seconds = measured(batches, time, |batch| {
         tch::no_grad(|| {
@@ -80,9 +80,9 @@ fn of_training(
 /// What the phase will read, or something of that shape where it is not there yet.
 fn source(run: &Run, phase: &TrainingPhase, images: &[Image], sizes: &Sizes) -> Result<InputSource, TrainError> {
     let folder = run.folder.path();
-    match &phase.features {
-        Some(features) if is_complete(folder, features) => {
-            Ok(InputSource::Features(FeatureReader::open(&features_path(folder, features))?))
+    match phase.features.as_deref().and_then(|features| run.recipe.phase(features)) {
+        Some(Phase::Features(features)) if is_complete(folder, features) => {
+            Ok(InputSource::Features(FeatureReader::open(&features_path(folder, &features.name))?))
         }
         Some(_) => Ok(InputSource::Blank(vec![sizes.tokens, sizes.channels])),
         None => run.image_source(images),

@@ -1,6 +1,7 @@
 //! What a recipe's values must be, beyond their types.
 
 use super::{CHECKPOINT, FeaturesPhase, PRETRAINED, Phase, Recipe, RecipeError, TrainingPhase};
+use crate::data::augmentation::Views;
 
 type Checked = Result<(), RecipeError>;
 
@@ -18,12 +19,6 @@ pub(super) fn validate(recipe: &Recipe) -> Checked {
             Phase::CrossEntropy(phase) => training(recipe, phase, earlier)?,
             Phase::SelfCritical(phase) => {
                 training(recipe, phase, earlier)?;
-                let key = format!("{name}.augment");
-                require(
-                    !phase.augment,
-                    &key,
-                    "is for cross-entropy: rewards compare with captions of images as they are",
-                )?;
                 at_least(&format!("{name}.samples"), phase.samples as f64, 2.)?;
                 at_least(&format!("{name}.sample_length"), phase.sample_length as f64, 1.)?;
             }
@@ -34,6 +29,7 @@ pub(super) fn validate(recipe: &Recipe) -> Checked {
 
 fn features(recipe: &Recipe, phase: &FeaturesPhase, earlier: &[Phase]) -> Checked {
     at_least(&format!("{}.batch_size", phase.name), phase.batch_size as f64, 1.)?;
+    at_least(&format!("{}.views", phase.name), phase.views as f64, 1.)?;
     let given = recipe.weights.backbone.is_some();
     origin(&format!("{}.backbone", phase.name), &phase.backbone, earlier, given, |phase| phase.end_to_end())
 }
@@ -84,7 +80,10 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
     }
     let recomputes = !phase.checkpoint_activations || phase.end_to_end();
     require(recomputes, &key("checkpoint_activations"), "is for a phase that trains the backbone, on images")?;
-    require(!phase.augment || phase.end_to_end(), &key("augment"), "is for a phase that reads images, not features")?;
+    if let (Views::Stored(1), Some(features)) = (recipe.views_of(phase), &phase.features) {
+        let must = format!("needs features of other views too: set {features}.views to 2 or more");
+        require(false, &key("augment"), &must)?;
+    }
     let freezes = phase.frozen_segments == 0 || phase.end_to_end();
     require(freezes, &key("frozen_segments"), "is for a phase that trains the backbone, on images")?;
     let minutes = phase.save_every_minutes;

@@ -180,6 +180,16 @@ pub(super) const PHASE: &[Text] = &[
         .choices(&["float16", "float32"])
         .of(FEATURES),
     Text::new(
+        "views",
+        Integer,
+        "Views",
+        "Of each training photo: the plain one, and others mirrored and cropped, for phases that vary photos.",
+    )
+    .of(FEATURES)
+    .advanced()
+    .or("1")
+    .ours(),
+    Text::new(
         "features",
         Choice,
         "Features of",
@@ -290,9 +300,8 @@ pub(super) const PHASE: &[Text] = &[
         "augment",
         Boolean,
         "Vary photos",
-        "Mirrors one photo of two, with left and right exchanged in its captions, and crops a little. Of photos, not features.",
+        "Mirrors one photo of two, with left and right exchanged in its captions, and crops a little. Features need views for it.",
     )
-    .of(CROSS_ENTROPY)
     .advanced()
     .or("false")
     .ours(),

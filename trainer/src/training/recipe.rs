@@ -2,18 +2,16 @@
 
 pub mod fields;
 mod overrides;
+mod phases;
 mod validate;
 
-use super::precision::Precision;
-use super::schedule::Schedule;
-use crate::data::FeatureKind;
+pub use phases::{FeaturesPhase, Phase, PhaseDropouts, TrainingPhase};
+
 use crate::data::augmentation::Views;
-use crate::model::Dropouts;
 use crate::model::config::ConfigFile;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The paper's recipe, as it lies in `recipes/paper.toml`.
 pub const PAPER: &str = include_str!("../../../recipes/paper.toml");
@@ -57,6 +55,10 @@ pub struct DataSection {
     pub min_occurrences: usize,
 }
 
+fn five() -> usize {
+    5
+}
+
 /// Files that `pretrained` means.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,208 +69,6 @@ pub struct WeightsSection {
     /// Of the body.
     #[serde(default)]
     pub body: Option<PathBuf>,
-}
-
-/// One phase.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "kebab-case")]
-pub enum Phase {
-    /// Every image once through the backbone, onto the disk.
-    Features(FeaturesPhase),
-    /// Training on the captions people wrote.
-    CrossEntropy(TrainingPhase),
-    /// Training on the rewards of drawn captions.
-    SelfCritical(TrainingPhase),
-}
-
-/// Features of every image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FeaturesPhase {
-    /// What other phases call it.
-    pub name: String,
-    /// `pretrained`, the phase that trained the backbone, or `checkpoint:` and a path.
-    pub backbone: String,
-    /// Number format on disk.
-    #[serde(default)]
-    pub kind: FeatureKind,
-    /// Images that go through the backbone together.
-    #[serde(default = "thirty_two")]
-    pub batch_size: usize,
-    /// Views of each training image that are stored, the plain one among them, for phases with `augment`.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub views: u64,
-}
-
-/// Steps of the optimiser.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainingPhase {
-    /// What other phases call it.
-    pub name: String,
-    /// The phase whose features are read; without, images are, and the backbone is trained too.
-    #[serde(default)]
-    pub features: Option<String>,
-    /// Where the backbone's weights come from: `pretrained`, a phase, or `checkpoint:` and a path; fresh ones by default.
-    #[serde(default)]
-    pub backbone: Option<String>,
-    /// Where the body's weights come from: `pretrained`, a phase, or `checkpoint:` and a path; fresh ones by default.
-    #[serde(default)]
-    pub body: Option<String>,
-    /// Times that every image (self-critical) or caption (cross-entropy) is seen.
-    pub epochs: u64,
-    /// Images of an iteration; in cross-entropy each with `captions_per_image` of its captions.
-    pub batch_size: usize,
-    /// Captions that an image is read and encoded for at once, in cross-entropy. With 1, as in the original,
-    /// an iteration is of captions, and an image with five is encoded five times an epoch; with more, an
-    /// epoch goes through every caption all the same, a smaller batch at its end included.
-    #[serde(default = "one_caption", skip_serializing_if = "is_one")]
-    pub captions_per_image: usize,
-    /// Iterations whose gradients make one step.
-    #[serde(default = "one")]
-    pub accumulate: u64,
-    /// See [`Schedule`].
-    pub learning_rate: f64,
-    /// See [`Schedule`].
-    #[serde(default = "smallest_rate")]
-    pub min_learning_rate: f64,
-    /// See [`Schedule`].
-    #[serde(default = "one")]
-    pub warmup_iterations: u64,
-    /// See [`Schedule`].
-    #[serde(default = "unchanged")]
-    pub anneal: f64,
-    /// See [`Schedule`].
-    #[serde(default = "one")]
-    pub anneal_every_epochs: u64,
-    /// What is dropped, by the original's names.
-    #[serde(default)]
-    pub dropouts: PhaseDropouts,
-    /// What the target leaves to all other words together.
-    #[serde(default = "tenth")]
-    pub label_smoothing: f64,
-    /// Captions drawn of each image.
-    #[serde(default = "five")]
-    pub samples: usize,
-    /// Words drawn at most.
-    #[serde(default = "twenty")]
-    pub sample_length: usize,
-    /// What matrices are multiplied in: `float32`, `tf32` (on CUDA) or `bfloat16`.
-    #[serde(default, skip_serializing_if = "Precision::is_float32")]
-    pub precision: Precision,
-    /// Whether the backbone's activations are computed twice rather than kept, where it is trained: less memory, more
-    /// time.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub checkpoint_activations: bool,
-    /// Whether the running means and variances of a backbone's batch norms are left as they are where it is trained,
-    /// and used as in inference; batches of its kind are too small to tell them. Swin has none.
-    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
-    pub freeze_batch_norm: bool,
-    /// Whether images are seen otherwise in each epoch: one of two is mirrored, with "left" and "right" exchanged in
-    /// its captions, and each side is cropped to 85 to 100 %. A phase that reads features sees one of the views that
-    /// these have.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub augment: bool,
-    /// Pieces of the backbone, from the images on, that are left as they are where it is trained: the stem and each
-    /// block of an EfficientNet, the patches and each block of Swin. The first ones see edges and colours of any photo,
-    /// and cost most of a step's time and memory.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub frozen_segments: usize,
-    /// Longest gradient allowed; none by default.
-    #[serde(default)]
-    pub clip_gradients: Option<f64>,
-    /// Minutes between two checkpoints, besides those at the ends of epochs.
-    #[serde(default = "fifteen")]
-    pub save_every_minutes: f64,
-    /// Checkpoints kept, besides the best.
-    #[serde(default = "two")]
-    pub keep_checkpoints: usize,
-    /// Iterations between two evaluations, besides those at the ends of epochs.
-    #[serde(default)]
-    pub evaluate_every: Option<u64>,
-    /// Validation images of an evaluation; 0 for none.
-    #[serde(default = "five_hundred")]
-    pub evaluation_images: usize,
-    /// Beams of an evaluation.
-    #[serde(default = "three")]
-    pub beam_size: usize,
-    /// Images captioned together in an evaluation; 16 by default. Beams take memory, too.
-    #[serde(default)]
-    pub evaluation_batch_size: Option<usize>,
-}
-
-/// [`Dropouts`] of which any may be left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct PhaseDropouts {
-    pub encoder: f64,
-    pub decoder: f64,
-    pub encoder_input: f64,
-    pub decoder_input: f64,
-    pub other: f64,
-    pub drop_path: f64,
-}
-
-fn one() -> u64 {
-    1
-}
-
-fn one_caption() -> usize {
-    1
-}
-
-/// Left out where it is the default, so that runs begun before the key existed keep their hash.
-fn is_one<Count: PartialEq + From<u8>>(count: &Count) -> bool {
-    *count == 1.into()
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn two() -> usize {
-    2
-}
-
-fn three() -> usize {
-    3
-}
-
-fn five() -> usize {
-    5
-}
-
-fn fifteen() -> f64 {
-    15.
-}
-
-fn twenty() -> usize {
-    20
-}
-
-fn thirty_two() -> usize {
-    32
-}
-
-fn five_hundred() -> usize {
-    500
-}
-
-fn tenth() -> f64 {
-    0.1
-}
-
-fn unchanged() -> f64 {
-    1.
-}
-
-fn smallest_rate() -> f64 {
-    5e-7
 }
 
 /// Why a recipe can't be used.
@@ -357,56 +157,10 @@ impl Recipe {
         alone.phases.retain(|phase| phase.name() == name);
         for phase in &mut alone.phases {
             if let Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) = phase {
-                phase.evaluation_batch_size = None;
-                (phase.keep_checkpoints, phase.save_every_minutes) = (two(), fifteen());
+                phase.forget_upkeep();
             }
         }
         alone.hash()
-    }
-}
-
-impl Phase {
-    /// What other phases call it.
-    pub fn name(&self) -> &str {
-        match self {
-            Phase::Features(phase) => &phase.name,
-            Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => &phase.name,
-        }
-    }
-}
-
-impl TrainingPhase {
-    /// The learning rates.
-    pub fn schedule(&self) -> Schedule {
-        Schedule {
-            learning_rate: self.learning_rate,
-            min_learning_rate: self.min_learning_rate,
-            warmup_iterations: self.warmup_iterations,
-            anneal: self.anneal,
-            anneal_every_epochs: self.anneal_every_epochs,
-        }
-    }
-
-    /// Images captioned together in an evaluation.
-    pub fn evaluation_batch_size(&self) -> usize {
-        self.evaluation_batch_size.unwrap_or(16)
-    }
-
-    /// Time between two checkpoints.
-    pub fn save_every(&self) -> Duration {
-        Duration::from_secs_f64(60. * self.save_every_minutes)
-    }
-
-    /// Whether the backbone is trained too.
-    pub fn end_to_end(&self) -> bool {
-        self.features.is_none()
-    }
-}
-
-impl From<PhaseDropouts> for Dropouts {
-    fn from(phase: PhaseDropouts) -> Self {
-        let PhaseDropouts { encoder, decoder, encoder_input, decoder_input, other, drop_path } = phase;
-        Dropouts { encoder, decoder, encoder_input, decoder_input, other, drop_path }
     }
 }
 

@@ -113,7 +113,7 @@ fn cross_entropy_steps(model: &str, config: &ModelConfig, images: i64, rounds: u
 fn self_critical_steps(model: &str, config: &ModelConfig, images: i64, rounds: usize) {
     let mut trained = Trained::new(config, 0.1);
     let inputs = trained.images(images);
-    let options = SamplingOptions { samples: SAMPLES, max_words: 20 };
+    let options = SamplingOptions { samples: SAMPLES, max_words: 20, temperature: 1. };
     let step = || {
         let rollout = roll_out(&trained.network, &inputs, SOS, EOS, &options, true).expect("it runs");
         let made_up = |caption: &Vec<i64>| caption.iter().sum::<i64>() as f64 / 1e4;

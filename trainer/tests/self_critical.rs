@@ -13,7 +13,7 @@ use trainer::training::{Network, roll_out, self_critical_loss};
 
 const SOS: i64 = 2;
 const EOS: i64 = 0;
-const OPTIONS: SamplingOptions = SamplingOptions { samples: 5, max_words: 12 };
+const OPTIONS: SamplingOptions = SamplingOptions { samples: 5, max_words: 12, temperature: 1. };
 
 fn to_train(dropouts: Dropouts) -> (VarStore, Network) {
     let Tiny { store, model, .. } = tiny_model_to_train(CHECKPOINT, dropouts);
@@ -41,7 +41,7 @@ fn loss_of_the_original_s_batch() {
 }
 
 /// The original's form: the whole caption so far is decoded at every step, with gradients.
-fn step_by_step(network: &Network, inputs: &Inputs, captions: &[Vec<Vec<i64>>]) -> Tensor {
+fn step_by_step(network: &Network, inputs: &Inputs, captions: &[Vec<Vec<i64>>], temperature: f64) -> Tensor {
     let encoded = network.encode(inputs, true);
     let decoder = RecomputingDecoder(network.decoder());
     let rows: Vec<&Vec<i64>> = captions.iter().flatten().collect();
@@ -50,7 +50,8 @@ fn step_by_step(network: &Network, inputs: &Inputs, captions: &[Vec<Vec<i64>>]) 
     let mut sums = Tensor::zeros([rows.len() as i64], (Kind::Float, Device::Cpu));
     for time in 0..longest - 1 {
         let word = |time: usize| rows.iter().map(|row| row.get(time).copied().unwrap_or(EOS)).collect::<Vec<_>>();
-        let log_probs = decoder.step(&mut state, &word(time)).expect("steps");
+        let log_probs = decoder.step(&mut state, &word(time)).expect("steps") / temperature;
+        let log_probs = log_probs.log_softmax(-1, Kind::Float);
         let drawn = log_probs.gather(1, &Tensor::from_slice(&word(time + 1)).unsqueeze(1), false).squeeze_dim(1);
         let within: Vec<f32> = rows.iter().map(|row| f32::from(u8::from(time + 1 < row.len()))).collect();
         sums += drawn * Tensor::from_slice(&within);
@@ -60,8 +61,15 @@ fn step_by_step(network: &Network, inputs: &Inputs, captions: &[Vec<Vec<i64>>]) 
 
 #[test]
 fn one_pass_has_the_loss_and_gradients_of_the_step_by_step_form() {
+    for temperature in [1., 0.5] {
+        is_as_step_by_step(temperature);
+    }
+}
+
+fn is_as_step_by_step(temperature: f64) {
     let (store, network) = to_train(Dropouts::default());
-    let rollout = roll_out(&network, &images(), SOS, EOS, &OPTIONS, true).expect("rolls out");
+    let options = SamplingOptions { temperature, ..OPTIONS };
+    let rollout = roll_out(&network, &images(), SOS, EOS, &options, true).expect("rolls out");
     let rewards = rewards(&rollout.captions);
     let lengths: Vec<usize> = rollout.captions.iter().flatten().map(Vec::len).collect();
     assert!(lengths.iter().any(|&length| length != lengths[0]), "captions of different lengths: {lengths:?}");
@@ -69,7 +77,7 @@ fn one_pass_has_the_loss_and_gradients_of_the_step_by_step_form() {
     loss.backward();
 
     let (oracle_store, oracle) = to_train(Dropouts::default());
-    let oracle_loss = self_critical_loss(&step_by_step(&oracle, &images(), &rollout.captions), &rewards);
+    let oracle_loss = self_critical_loss(&step_by_step(&oracle, &images(), &rollout.captions, temperature), &rewards);
     oracle_loss.backward();
 
     let (ours, theirs) = (loss.double_value(&[]), oracle_loss.double_value(&[]));
@@ -90,7 +98,7 @@ fn dropout_acts_on_the_scores_of_the_drawn_captions() {
     let (_store, dropping) = to_train(Dropouts { decoder: 0.3, ..Dropouts::default() });
     let difference = |network: &Network| {
         let rollout = roll_out(network, &images(), SOS, EOS, &OPTIONS, true).expect("rolls out");
-        let without = step_by_step(&plain, &images(), &rollout.captions);
+        let without = step_by_step(&plain, &images(), &rollout.captions, 1.);
         (rollout.log_probs - without).abs().max().double_value(&[])
     };
     assert!(difference(&plain) < 1e-4);

@@ -4,12 +4,14 @@ use super::step::StepDecoder;
 use tch::{Kind, TchError, Tensor};
 
 /// How many captions to draw, and how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SamplingOptions {
     /// Captions of each image.
     pub samples: usize,
     /// Words drawn at most, EOS included and SOS not.
     pub max_words: usize,
+    /// What scores are divided by before they become probabilities: below 1, likely words become likelier.
+    pub temperature: f64,
 }
 
 /// Draws captions for every image of `source`: tokens by `[images][samples]`, SOS first, EOS last
@@ -26,6 +28,7 @@ pub fn sample<D: StepDecoder>(
     options: &SamplingOptions,
 ) -> Result<Vec<Vec<Vec<i64>>>, TchError> {
     let (samples, max_words) = (options.samples.max(1), options.max_words.max(1));
+    let draw = |log_probs: &Tensor, count| draw(log_probs, count, options.temperature);
     let mut state = decoder.start(source, 1, max_words as i64)?;
     let first = draw(&decoder.step(&mut state, &vec![sos; images])?, samples)?;
     let mut captions: Vec<Vec<i64>> = first.into_iter().map(|word| vec![sos, word]).collect();
@@ -71,10 +74,10 @@ fn keep<D: StepDecoder>(
     decoder.reorder(state, &images, &vec![vec![0]; images.len()])
 }
 
-/// `count` words of each row of `log_probs` `[rows, vocab]`, by their probabilities.
-fn draw(log_probs: &Tensor, count: usize) -> Result<Vec<i64>, TchError> {
+/// `count` words of each row of `log_probs` `[rows, vocab]`, by their probabilities at a temperature.
+fn draw(log_probs: &Tensor, count: usize, temperature: f64) -> Result<Vec<i64>, TchError> {
     let (rows, words) = log_probs.size2()?;
-    let cumulated = log_probs.f_exp()?.f_cumsum(-1, Kind::Double)?;
+    let cumulated = log_probs.f_div_scalar(temperature)?.f_exp()?.f_cumsum(-1, Kind::Double)?;
     let points = Tensor::f_rand([rows, count as i64], (Kind::Double, log_probs.device()))?;
     let points = points * cumulated.f_narrow(1, words - 1, 1)?;
     // The first word whose cumulated probability exceeds the point, which no word of probability 0 can be.
@@ -129,7 +132,7 @@ mod tests {
     fn draw(images: usize, samples: usize, max_words: usize) -> (Vec<Vec<Vec<i64>>>, Vec<usize>) {
         tch::manual_seed(11);
         let chain = Chain { rows: RefCell::default() };
-        let options = SamplingOptions { samples, max_words };
+        let options = SamplingOptions { samples, max_words, temperature: 1. };
         let captions = sample(&chain, &(), images, SOS, EOS, &options).expect("the chain can't fail");
         (captions, chain.rows.into_inner())
     }
@@ -145,6 +148,17 @@ mod tests {
             assert!((share(&caption) - probability).abs() < 0.03, "{caption:?}: {}", share(&caption));
         }
         assert!(share(&[SOS, A, A, A]) > 0.1, "the limit cuts captions that have not ended");
+    }
+
+    #[test]
+    fn a_low_temperature_keeps_to_likely_words() {
+        tch::manual_seed(12);
+        let log_probs = Tensor::from_slice(&[0.2f64, 0.8]).log().view([1, 2]);
+        for (temperature, probability) in [(1., 0.2), (0.5, 0.04 / 0.68), (2., 1. / 3.)] {
+            let drawn = super::draw(&log_probs, 4000, temperature).expect("draws");
+            let share = drawn.iter().filter(|&&word| word == 0).count() as f64 / 4000.;
+            assert!((share - probability).abs() < 0.03, "{share} at {temperature}");
+        }
     }
 
     #[test]

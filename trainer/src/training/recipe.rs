@@ -217,6 +217,7 @@ mod tests {
         assert!(reason(&["features.views=0"]).starts_with("features.views must be at least 1"));
         assert!(reason(&["xe.dropouts.other=1.5"]).starts_with("xe.dropouts.other must lie in 0 to 1"));
         assert!(reason(&["scst.samples=1"]).starts_with("scst.samples must be at least 2"));
+        assert!(reason(&["scst.temperature=0"]).starts_with("scst.temperature must be more than 0"));
         assert!(reason(&["scst.body=xxe"]).contains("`pretrained`, an earlier phase"));
         assert!(reason(&["scst.body=checkpoint:"]).contains("names no path"));
         assert!(paper(&["scst.body=checkpoint:runs/a/xe/state-00000003"]).is_ok());

@@ -189,6 +189,7 @@ impl<'a> Run<'a> {
             vocabulary: self.vocabulary.clone(),
             options: SamplingOptions {
                 samples: phase.samples,
+                temperature: phase.temperature,
                 // Each position that is read has a place in the model.
                 max_words: phase.sample_length.min(self.config.max_sequence_length as usize),
             },

@@ -42,12 +42,20 @@ pub fn roll_out(
         sample(&IncrementalDecoder::new(decoder, &joined), &encoded.detach(), images, sos, eos, options)
     };
     let captions = tch::no_grad(|| multiplying_in(None, draw))?;
-    let log_probs = log_probs(network, inputs, &encoded, &captions, train);
+    let log_probs = log_probs(network, inputs, &encoded, &captions, options.temperature, train);
     Ok(Rollout { captions, log_probs })
 }
 
-/// Sums of log-probabilities `[images * samples]`, by one pass over all captions.
-fn log_probs(network: &Network, inputs: &Inputs, encoded: &Tensor, captions: &[Vec<Vec<i64>>], train: bool) -> Tensor {
+/// Sums of log-probabilities `[images * samples]` at the temperature that they were drawn at, by one pass over all
+/// captions.
+fn log_probs(
+    network: &Network,
+    inputs: &Inputs,
+    encoded: &Tensor,
+    captions: &[Vec<Vec<i64>>],
+    temperature: f64,
+    train: bool,
+) -> Tensor {
     let rows: Vec<&Vec<i64>> = captions.iter().flatten().collect();
     let longest = rows.iter().map(|row| row.len()).max().unwrap_or(1);
     let pads: Vec<i64> = rows.iter().map(|row| (longest - row.len()) as i64).collect();
@@ -57,7 +65,9 @@ fn log_probs(network: &Network, inputs: &Inputs, encoded: &Tensor, captions: &[V
 
     let captions = Captions { tokens: &tokens, pads: &pads, feature_pads: &inputs.pads };
     let scored = captions.decode(network, encoded, train);
-    let log_probs = project(&network.decoder().vocab_linear, &scored.states).log_softmax(-1, Kind::Float);
+    let scores = project(&network.decoder().vocab_linear, &scored.states);
+    let scores = if temperature == 1. { scores } else { scores / temperature };
+    let log_probs = scores.log_softmax(-1, Kind::Float);
     let of_words = log_probs.gather(-1, &scored.words.unsqueeze(-1), false).squeeze_dim(-1);
     sum_by_caption(&of_words, &scored.rows, rows.len())
 }

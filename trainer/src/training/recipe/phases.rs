@@ -88,6 +88,12 @@ pub struct TrainingPhase {
     /// Captions drawn of each image.
     #[serde(default = "five")]
     pub samples: usize,
+    /// What scores are divided by before captions are drawn and scored, by [`SamplingOptions`]. The original's is 1; a
+    /// model trained with label smoothing draws a word out of nowhere in most captions then.
+    ///
+    /// [`SamplingOptions`]: crate::decoding::SamplingOptions
+    #[serde(default = "unchanged", skip_serializing_if = "is_one")]
+    pub temperature: f64,
     /// Words drawn at most.
     #[serde(default = "twenty")]
     pub sample_length: usize,

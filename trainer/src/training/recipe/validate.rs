@@ -74,6 +74,7 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
     for (name, value) in [
         ("learning_rate", phase.learning_rate),
         ("anneal", phase.anneal),
+        ("temperature", phase.temperature),
         ("clip_gradients", phase.clip_gradients.unwrap_or(1.)),
     ] {
         require(value > 0. && value.is_finite(), &key(name), "must be more than 0")?;

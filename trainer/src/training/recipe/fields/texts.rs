@@ -261,6 +261,16 @@ pub(super) const PHASE: &[Text] = &[
     )
     .of(CROSS_ENTROPY)
     .advanced(),
+    Text::new(
+        "temperature",
+        Number,
+        "Temperature",
+        "Of the drawn captions: below 1 they keep to likely words, and differ less from each other.",
+    )
+    .of(SELF_CRITICAL)
+    .advanced()
+    .or("1.0")
+    .ours(),
     Text::new("samples", Integer, "Captions drawn", "Of each photo; each is compared with the mean of the others.")
         .unit("captions")
         .of(SELF_CRITICAL),

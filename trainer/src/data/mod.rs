@@ -5,13 +5,15 @@ pub mod batches;
 pub mod caption_text;
 pub mod captions;
 pub mod features;
+pub mod inputs;
 pub mod karpathy;
 pub mod prefetch;
 pub mod vocabulary_builder;
 
-pub use batches::{Batch, BatchError, BatchMaker, InputSource, Inputs};
+pub use batches::{Batch, BatchError, BatchMaker};
 pub use captions::{CaptionSet, Tokens};
 pub use features::{FeatureError, FeatureKind, FeatureReader, FeatureWriter};
+pub use inputs::{InputSource, Inputs};
 pub use karpathy::{Dataset, DatasetError, Image, Split};
 pub use prefetch::Prefetch;
 pub use vocabulary_builder::{TrainingVocabulary, build_vocabulary};

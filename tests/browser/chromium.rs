@@ -1,6 +1,7 @@
 //! Chromium without a window, driven through ChromeDriver.
 
 use std::io::{BufRead, BufReader, ErrorKind};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -179,19 +180,35 @@ struct Driver {
 }
 
 impl Driver {
+    /// Another process may take the port before ChromeDriver does, which then ends at once.
     fn start() -> Result<Self> {
-        let process =
-            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(
-                |error| match error.kind() {
-                    ErrorKind::NotFound => anyhow!(HOW_TO_INSTALL),
-                    _ => anyhow!(error).context("cannot start chromedriver"),
-                },
-            )?;
-        let mut driver = Self { process, url: String::new() };
-        let stdout = driver.process.stdout.take().context("chromedriver has no standard output")?;
-        let port = announced_port(BufReader::new(stdout)).context(HOW_TO_INSTALL)?;
-        driver.url = format!("http://127.0.0.1:{port}");
-        Ok(driver)
+        const ATTEMPTS: usize = 5;
+        let mut reasons = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let mut driver = Self::spawn(free_port()?)?;
+            let stdout = driver.process.stdout.take().context("chromedriver has no standard output")?;
+            match announced_port(BufReader::new(stdout)) {
+                Ok(port) => {
+                    driver.url = format!("http://127.0.0.1:{port}");
+                    return Ok(driver);
+                }
+                Err(reason) => reasons.push(format!("{reason:#}")),
+            }
+        }
+        bail!("chromedriver did not start in {ATTEMPTS} attempts: {}", reasons.join("; "));
+    }
+
+    fn spawn(port: u16) -> Result<Self> {
+        let process = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| match error.kind() {
+                ErrorKind::NotFound => anyhow!(HOW_TO_INSTALL),
+                _ => anyhow!(error).context("cannot start chromedriver"),
+            })?;
+        Ok(Self { process, url: String::new() })
     }
 }
 
@@ -203,13 +220,22 @@ impl Drop for Driver {
     }
 }
 
-/// The port in "ChromeDriver was started successfully on port 41967."
+/// ChromeDriver's own choice, `--port=0`, is a port that IPv6 has free; it ends where a connection of IPv4 still
+/// occupies the same number, as those of thousands of earlier requests may.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The port in "ChromeDriver was started successfully on port 41967.", or an error with what it said instead.
 fn announced_port(stdout: impl BufRead) -> Result<u16> {
+    let mut said = Vec::new();
     for line in stdout.lines() {
         let line = line?;
         if let Some((_, port)) = line.split_once("started successfully on port ") {
             return Ok(port.trim_end_matches('.').parse()?);
         }
+        said.push(line);
     }
-    bail!("chromedriver ended before it said its port")
+    bail!("chromedriver ended before it said its port: {}", said.join(" "))
 }

@@ -57,6 +57,14 @@ fn read_json(file: &Path) -> Value {
     serde_json::from_slice(&fs::read(file).expect("is there")).expect("is JSON")
 }
 
+/// The lines of an event log, numbered from 0.
+fn events(file: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(file).expect("is there");
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("whole lines")).collect();
+    assert!(events.iter().enumerate().all(|(place, event)| event["sequence"] == place), "{text}");
+    events
+}
+
 #[track_caller]
 fn assert_close(ours: &Value, theirs: &Value) {
     let (ours, theirs) = (ours.as_f64().expect("a number"), theirs.as_f64().expect("a number"));
@@ -141,7 +149,7 @@ fn on_dataset(folder: &TempDir, output: &str, more: &[&str]) -> Command {
 #[test]
 fn a_model_is_judged_and_every_file_written() {
     let folder = dataset();
-    let arguments = ["--split", "both", "--beam-size", "3,1", "--batch-size", "4", "--json"];
+    let arguments = ["--split", "both", "--beam-size", "3,1", "--batch-size", "4", "--event-log", "events", "--json"];
     let (stdout, _) = succeed(on_dataset(&folder, "out", &arguments));
     let out = folder.path().join("out");
     let report = read_json(&out.join("report.json"));
@@ -181,6 +189,16 @@ fn a_model_is_judged_and_every_file_written() {
     assert_close(&json!(rouge), &outcomes[3]["ROUGE-L"]["corpus"]);
     assert!(of_test[0]["scores"].get("METEOR").is_none(), "it was not computed");
 
+    let told = events(&folder.path().join("events"));
+    let started = json!({"phase": "captions", "step": "evaluation", "iteration": 0, "iterations": 8});
+    assert!(started.as_object().expect("fields").iter().all(|(key, value)| told[0][key] == *value), "{}", told[0]);
+    let kinds: Vec<&str> = told.iter().map(|event| event["event"].as_str().expect("a kind")).collect();
+    let end = ["evaluation", "evaluation", "evaluation", "evaluation", "finished"];
+    assert!(kinds[0] == "started" && kinds[1] == "progress" && kinds.ends_with(&end), "{kinds:?}");
+    let of_test = &told[told.len() - 2];
+    assert_close(&of_test["metrics"]["ROUGE-L"], &outcomes[3]["ROUGE-L"]["corpus"]);
+    assert!(of_test["metrics"].get("METEOR").is_none() && of_test["images"] == 6, "{of_test}");
+
     let page = fs::read_to_string(out.join("report.html")).expect("is there");
     assert!(page.contains("data:image/jpeg;base64,") && page.contains("Worst captions by CIDEr-D, beam 3"));
     assert!(!page.contains("src=\"http") && !page.contains("href="), "it needs no other file");
@@ -215,6 +233,7 @@ fn a_killed_run_goes_on_and_comes_to_the_same() {
     let log = folder.path().join("killed/captions.jsonl");
     let lines = || fs::read(&log).map_or(0, |text| text.iter().filter(|&&byte| byte == b'\n').count());
 
+    let arguments = [&arguments[..], &["--event-log", "events"]].concat();
     let mut process = on_dataset(&folder, "killed", &arguments).stderr(Stdio::null()).spawn().expect("starts");
     let deadline = Instant::now() + LIMIT;
     // The line of the origin, and the captions of one image at least.
@@ -234,6 +253,9 @@ fn a_killed_run_goes_on_and_comes_to_the_same() {
     let (_, stderr) = succeed(on_dataset(&folder, "killed", &arguments));
     assert!(stderr.contains(&format!("going on: {captioned} of 18 images are captioned")), "{stderr}");
     assert!(fs::read(&log).expect("is there").starts_with(&text), "captions are not made twice");
+    let told = events(&folder.path().join("events"));
+    let starts = told.iter().filter(|event| event["event"] == "started").map(|event| event["iteration"].as_u64());
+    assert_eq!(starts.collect::<Vec<_>>(), [Some(0), Some(captioned as u64)]);
     for file in ["captions.jsonl", "report.json", "predictions.json", "report.html"] {
         let read = |output: &str| fs::read(folder.path().join(output).join(file)).expect("is there");
         assert!(read("killed") == read("whole"), "{file} differs");

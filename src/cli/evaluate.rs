@@ -1,6 +1,7 @@
 //! `expansionnet evaluate`: the metrics of the papers for captions in a file, or for a model on a dataset.
 
 mod cases;
+mod events;
 mod model;
 mod output;
 mod page;
@@ -98,6 +99,10 @@ struct ModelRun {
     /// Folder for the reports; a run that was interrupted goes on from what is in it
     #[arg(long, value_name = "DIR", requires = "dataset")]
     output: Option<PathBuf>,
+
+    /// File to add events to: how far it is, and the figures, as in a run's events.jsonl
+    #[arg(long, value_name = "FILE", requires = "dataset")]
+    event_log: Option<PathBuf>,
 
     /// auto, cpu or cuda [default: model.device]
     #[arg(long, value_parser = super::choice::<DeviceChoice>)]

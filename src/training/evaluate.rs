@@ -5,7 +5,7 @@ use super::checkpoints::{self, CheckpointFault, CheckpointName};
 use super::create::{CreateError, device_name, job_name};
 use super::folders::confine;
 use super::process::EVALUATION;
-use crate::store::{JobStatus, NewJob, StoredJob, Work, new_job_id};
+use crate::store::{JobStatus, NewJob, PhaseStatus, StoredJob, Work, new_job_id};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -84,7 +84,10 @@ impl Jobs {
             recipe: String::new(),
             cloned_from: None,
             work: Work::Train { phases: Vec::new() },
-            status: JobStatus::default(),
+            status: JobStatus {
+                phases: vec![PhaseStatus::waiting("captions", "evaluation", true)],
+                ..JobStatus::default()
+            },
             start: true,
         };
         let folder = self.folder_for(&job)?;

@@ -3,6 +3,7 @@
 //! What it tells goes to files in the job's folder; nothing it writes waits for anybody. Another server finds it
 //! again by its number, the time it started, and the machine's boot.
 
+use super::recorder::EVENTS;
 use crate::store::{StoredJob, Work};
 use procfs::ProcResult;
 use procfs::process::{ProcState, Process as Proc};
@@ -157,6 +158,7 @@ fn command(job: &StoredJob, program: &Program) -> Command {
             command.args(["evaluate", "--dataset", dataset, "--images", images, "--split", split]);
             command.args(["--beam-size", &beams.join(","), "--device", &job.device]);
             command.arg("--output").arg(Path::new(&job.folder).join(EVALUATION)).arg("--jars").arg(&program.jars);
+            command.arg("--event-log").arg(Path::new(&job.folder).join(EVENTS));
             command.args(models.iter().flat_map(|model| ["--model", model]));
             if let Some(limit) = limit {
                 command.args(["--limit", &limit.to_string()]);
@@ -166,14 +168,19 @@ fn command(job: &StoredJob, program: &Program) -> Command {
     command
 }
 
-/// The process that trains in a folder.
+/// The process that trains or evaluates in a folder.
 fn search(folder: &str) -> Option<Identity> {
-    let trains_here = |process: &Proc| {
+    let events = Path::new(folder).join(EVENTS).display().to_string();
+    let works_here = |process: &Proc| {
         let arguments = process.cmdline().unwrap_or_default();
-        arguments.get(1).is_some_and(|command| command == "train")
-            && arguments.windows(2).any(|pair| pair[0] == "--run" && pair[1] == folder)
+        let has = |name: &str, value: &str| arguments.windows(2).any(|pair| pair[0] == name && pair[1] == value);
+        match arguments.get(1).map(String::as_str) {
+            Some("train") => has("--run", folder),
+            Some("evaluate") => has("--event-log", &events),
+            _ => false,
+        }
     };
-    let process = procfs::process::all_processes().ok()?.flatten().find(trains_here)?;
+    let process = procfs::process::all_processes().ok()?.flatten().find(works_here)?;
     Identity::of(process.pid).ok()
 }
 

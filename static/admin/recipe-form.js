@@ -268,6 +268,7 @@ const STEPS = {
   features: "stores what the backbone sees in every photo",
   "cross-entropy": "learns the captions that people wrote",
   "self-critical": "learns from the scores of its own captions",
+  evaluation: "captions photos and judges the captions",
 };
 
 export const stepText = (step) => STEPS[step] ?? step;

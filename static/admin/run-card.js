@@ -76,7 +76,7 @@ class RunCard {
       refreshTimes(this.about);
     }
     this.bar.value = share(job);
-    this.bar.hidden = job.state === "queued" || job.state === "completed" || job.kind === "evaluate";
+    this.bar.hidden = job.state === "queued" || job.state === "completed";
     setText(this.now, nowText(job));
     setText(
       this.score,
@@ -99,7 +99,6 @@ export function nowText(job) {
     return job.queue_position ? `number ${job.queue_position} in the queue` : "waits for its turn";
   const phase = currentPhase(job);
   const percent = `${Math.floor(100 * share(job))} %`;
-  if (job.kind === "evaluate" && !hasEnded(job)) return "captions the photos";
   if (job.state === "completed")
     return `took ${duration((Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000)}`;
   if (hasEnded(job)) return [percent, phase?.name, job.reason?.text].filter(Boolean).join(" · ");

@@ -29,8 +29,7 @@ export function showSteps(job) {
     else step.removeAttribute("aria-current");
     setText(step.querySelector(".step-state"), stepState(phase));
   }
-  if (job.kind === "evaluate" && !hasEnded(job)) bar.removeAttribute("value");
-  else bar.value = job.state === "completed" ? 1 : share(job);
+  bar.value = job.state === "completed" ? 1 : share(job);
   setText(now, nowText(job));
 }
 
@@ -46,19 +45,19 @@ function nowText(job) {
     return job.queue_position ? `Number ${job.queue_position} in the queue.` : "Waits for its turn.";
   const percent = `${(100 * share(job)).toFixed(1)} % of the run`;
   if (job.state === "completed") return "Everything is done.";
-  if (hasEnded(job)) return job.kind === "evaluate" ? "" : percent;
-  if (job.kind === "evaluate") return "Captions the photos; the log below tells how far it is.";
+  if (hasEnded(job)) return percent;
   const phase = currentPhase(job);
   const { progress } = job;
   if (!progress || progress.phase !== phase?.name) return `${percent} · ${phase?.name ?? ""} is being prepared`;
-  const unit = phase.step === "features" ? "photos" : "captions";
+  if (phase.step === "evaluation" && progress.iteration === progress.iterations) return "The captions are judged.";
+  const ofPhotos = phase.step === "features" || phase.step === "evaluation";
   const epoch = phase.epochs > 0 ? `epoch ${progress.epoch + 1} of ${phase.epochs}` : null;
   return [
     percent,
     phase.name,
     epoch,
-    `${phase.step === "features" ? "photo" : "iteration"} ${count(progress.iteration)} of ${count(progress.iterations)}`,
-    `${figure(Number(progress.per_second.toPrecision(3)))} ${unit}/s`,
+    `${ofPhotos ? "photo" : "iteration"} ${count(progress.iteration)} of ${count(progress.iterations)}`,
+    `${figure(Number(progress.per_second.toPrecision(3)))} ${ofPhotos ? "photos" : "captions"}/s`,
     job.state === "stopping" ? "saving" : `${duration(progress.seconds_left)} left in this phase`,
   ]
     .filter(Boolean)

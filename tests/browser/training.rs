@@ -348,6 +348,7 @@ async fn evaluate(admin: &Dashboard<'_>, run: &str) -> Result<()> {
     page.wait_until("location.pathname.startsWith('/admin/runs/')").await?;
     page.wait_for_text("#state", "Completed").await?;
     page.wait_until("/CIDEr-D\\s+\\d/.test(document.querySelector('#result .data-table')?.innerText)").await?;
+    page.wait_for_text(".step[data-phase=captions] .step-state", "completed").await?;
     admin.look_at("evaluation").await
 }
 

@@ -133,6 +133,37 @@ async fn what_happened_while_no_server_was_there_is_found_out() {
     site.has_every_event(&killed).await;
 }
 
+#[tokio::test]
+async fn an_evaluation_tells_how_far_it_is_and_ends_without_a_server() {
+    let judge = r#"
+tell '"started","phase":"captions","step":"evaluation","iteration":0,"iterations":20,"per_epoch":20'
+tell '"progress","phase":"captions","epoch":0,"iteration":5,"iterations":20,"per_second":4.0,"seconds_left":3.75'
+while [ ! -e "$dir/go-on" ]; do sleep 0.05; done
+tell '"evaluation","phase":"captions","iteration":20,"images":20,"metrics":{"CIDEr-D":0.5}'
+tell '"finished","phase":"captions","reason":"completed","outcome":"completed","kind":null'
+"#;
+    let site = Site::with(judge).await;
+    std::fs::write(site.path("dataset.json"), "{}").expect("writable");
+    let (dataset, images) = (site.path("dataset.json"), site.path(""));
+    let answered =
+        site.post("/evaluations", json!({"models": ["default"], "dataset": dataset, "images": images})).await;
+    assert_eq!(answered.status, 201, "{}", answered.text());
+    let id = answered.json()["id"].as_str().expect("an id").to_owned();
+    let job = site.at_work(&id).await;
+    let phase = &job["phases"][0];
+    assert_eq!((&phase["name"], &phase["state"]), (&json!("captions"), &json!("running")));
+    assert_eq!((&phase["iteration"], &phase["iterations"]), (&json!(5), &json!(20)));
+    assert_eq!(job["progress"]["seconds_left"], 3.75);
+
+    site.jobs.close();
+    site.let_go_on(&id).await;
+    wait_for_end(&site, &id).await;
+    let site = site.restarted().await;
+    let job = site.state(&id, "completed").await;
+    assert_eq!((&job["newest_cider"], &job["phases"][0]["state"]), (&json!(0.5), &json!("completed")));
+    site.has_every_event(&id).await;
+}
+
 /// Until the job's process is gone; whoever started it does not wait for it any more.
 async fn wait_for_end(site: &Site, id: &str) {
     let process = site.store.job(id).await.expect("reads").expect("is there").process.expect("at work");

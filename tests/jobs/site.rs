@@ -19,10 +19,10 @@ use tempfile::TempDir;
 /// Generous: a busy machine starts processes slowly.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A script's beginning: `$dir` is the run's folder, `tell` writes an event with the next number.
+/// A script's beginning: `$dir` is the job's folder, `tell` writes an event with the next number.
 const PRELUDE: &str = r#"#!/bin/sh
-while [ "$1" != --run ]; do shift; done
-dir=$2
+while [ "$1" != --run ] && [ "$1" != --event-log ]; do shift; done
+dir=${2%/events.jsonl}
 touch "$dir/events.jsonl"
 sequence=$(wc -l < "$dir/events.jsonl")
 tell() {

@@ -1,6 +1,7 @@
 //! A model on a dataset: images chosen, captioned, judged, and everything written.
 
 use super::cases::{self, Case, Id};
+use super::events::EventLog;
 use super::output::{Evaluation, Outcome};
 use super::progress::Reporter;
 use super::table::Table;
@@ -51,14 +52,18 @@ impl ModelRun {
         let max_length = captioner.info().max_length;
         let options = RunOptions { beam_sizes: beam_sizes.clone(), max_length, batch_size: self.batch_size, threads };
         let ids: Vec<i64> = images.iter().map(|image| image.id).collect();
-        let mut reporter = Reporter::new();
-        caption_images(&captioner, &ids, source, &options, &mut log, |progress| reporter.show(progress))?;
+        let (mut reporter, mut events) = (Reporter::new(), EventLog::open(self.event_log.as_deref())?);
+        caption_images(&captioner, &ids, source, &options, &mut log, |progress| {
+            reporter.show(progress);
+            events.show(progress, captioner.info());
+        })?;
 
         let outcomes = judge(&chosen, &beam_sizes, &log, metrics)?;
         let (model, filepath) = (captioner.info(), self.filepath.as_slice());
         let evaluation = Evaluation { model, dataset, dataset_hash, filepath, max_length, outcomes };
         let photos = files.map(|files| ids.into_iter().zip(files).collect()).unwrap_or_default();
         output::write(folder, &evaluation, &photos, &config.image_limits())?;
+        events.end(&evaluation.outcomes);
         super::print(&match json {
             true => serde_json::to_string_pretty(&evaluation)?,
             false => evaluation.tables().iter().map(Table::to_string).collect::<Vec<_>>().join("\n"),

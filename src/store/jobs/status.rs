@@ -27,7 +27,7 @@ pub struct JobStatus {
 pub struct PhaseStatus {
     /// Its name in the recipe.
     pub name: String,
-    /// `features`, `cross-entropy` or `self-critical`.
+    /// `features`, `cross-entropy` or `self-critical`; `evaluation` in a job that judges models.
     pub step: String,
     /// Whether it was chosen.
     pub selected: bool,

@@ -7,6 +7,7 @@ use super::{
     Artefacts, BleuStatistics, Bootstrap, Candidate, Corpus, Interval, Jars, TokenizedCandidate, tokenize_all,
 };
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What to compute.
@@ -100,6 +101,12 @@ impl Report {
     /// The scores of a metric, if it could be computed.
     pub fn scores(&self, metric: &str) -> Option<&Scores> {
         self.lines.iter().find(|(name, _)| *name == metric).and_then(|(_, scores)| scores.as_ref().ok())
+    }
+
+    /// The figures that are quoted, by the names of their metrics.
+    pub fn figures(&self) -> BTreeMap<String, f64> {
+        let computed = self.lines.iter().filter_map(|(name, scores)| Some((*name, scores.as_ref().ok()?.corpus)));
+        computed.map(|(name, figure)| (name.to_owned(), figure)).collect()
     }
 }
 

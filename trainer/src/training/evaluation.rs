@@ -10,7 +10,6 @@ use crate::data::{Batch, BatchError, BatchMaker, Inputs};
 use crate::decoding::{BeamSearchOptions, IncrementalDecoder, JoinedProjections, beam_search};
 use crate::metrics::{Candidate, EvaluationSettings, evaluate};
 use crate::vocabulary::Vocabulary;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tch::{Device, Tensor};
 
@@ -73,8 +72,7 @@ impl Evaluation {
             .map(|(place, caption)| Candidate { caption, references: &self.images.images[*place].captions })
             .collect();
         let report = evaluate(&candidates, &EvaluationSettings::default())?;
-        let scores = report.lines.iter().filter_map(|(name, scores)| Some((*name, scores.as_ref().ok()?.corpus)));
-        let metrics: BTreeMap<String, f64> = scores.map(|(name, score)| (name.to_owned(), score)).collect();
+        let metrics = report.figures();
         let cider = metrics.get("CIDEr-D").copied();
         events.tell(Event::Evaluation { iteration, images: report.images, metrics });
         Ok(cider)

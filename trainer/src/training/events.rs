@@ -20,9 +20,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub enum Event {
     /// A phase begins, or goes on.
     Started {
-        /// `features`, `cross-entropy` or `self-critical`.
+        /// `features`, `cross-entropy` or `self-critical`; `evaluation` where a model is only judged.
         step: String,
-        /// Hash of the recipe.
+        /// Hash of the recipe; empty for an evaluation.
         recipe: String,
         /// `cpu` or `cuda:0`.
         device: String,

@@ -146,12 +146,11 @@ impl Recipe {
 
     /// SHA-256 (hex) of everything in the recipe.
     pub fn hash(&self) -> String {
-        let text = toml::to_string(self).unwrap_or_default();
-        format!("{:x}", Sha256::digest(text.as_bytes()))
+        sha256(&toml::to_string(self).unwrap_or_default())
     }
 
-    /// The hash of the recipe with this phase alone: what a phase that was begun must go on with, while
-    /// later phases may still be changed, and so may what no weight depends on.
+    /// The hash of the recipe with this phase alone, and with how many views of its images it sees: what a phase
+    /// that was begun must go on with, while later phases may still be changed, and so may what no weight depends on.
     pub fn phase_hash(&self, name: &str) -> String {
         let mut alone = self.clone();
         alone.phases.retain(|phase| phase.name() == name);
@@ -160,8 +159,20 @@ impl Recipe {
                 phase.forget_upkeep();
             }
         }
-        alone.hash()
+        let views = match self.phase(name) {
+            Some(Phase::CrossEntropy(phase) | Phase::SelfCritical(phase)) => self.views_of(phase),
+            _ => Views::Plain,
+        };
+        match views {
+            Views::Stored(views) => sha256(&format!("{} {views}", alone.hash())),
+            _ => alone.hash(),
+        }
     }
+}
+
+/// In hex.
+fn sha256(text: &str) -> String {
+    format!("{:x}", Sha256::digest(text.as_bytes()))
 }
 
 #[cfg(test)]
@@ -200,6 +211,12 @@ mod tests {
         let later = paper(&["scst.epochs=2"]).expect("is one");
         assert_eq!(later.phase_hash("xe"), plain.phase_hash("xe"));
         assert_ne!(later.phase_hash("scst"), plain.phase_hash("scst"));
+        let seen = |views: &str, augment: &str| {
+            let set = [format!("tuned-features.views={views}"), format!("scst.augment={augment}")];
+            paper(&[&set[0], &set[1]]).expect("is one").phase_hash("scst")
+        };
+        assert_ne!(seen("3", "true"), seen("4", "true"));
+        assert_eq!(seen("3", "false"), seen("4", "false"), "it sees the plain ones");
         let gentler = paper(&["xe.evaluation_batch_size=4", "xe.keep_checkpoints=1", "xe.save_every_minutes=1"]);
         assert_eq!(gentler.expect("is one").phase_hash("xe"), plain.phase_hash("xe"));
     }

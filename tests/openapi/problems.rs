@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// Where each problem is provoked through the router or the real server.
 const PROVOKED_IN: [(&str, &str); 32] = [
-    ("activation-in-progress", "tests/models.rs"),
+    ("activation-in-progress", "tests/models/main.rs"),
     ("cross-site", "tests/pages.rs"),
     ("damaged-image", "tests/bad_pictures.rs"),
     ("empty-image", "tests/bad_pictures.rs"),
@@ -20,9 +20,9 @@ const PROVOKED_IN: [(&str, &str); 32] = [
     ("malformed-request", "tests/api.rs"),
     ("method-not-allowed", "tests/api.rs"),
     ("model-loading", "tests/api.rs"),
-    ("model-not-loaded", "tests/models.rs"),
+    ("model-not-loaded", "tests/models/main.rs"),
     ("model-stopped", "tests/operations.rs"),
-    ("model-unusable", "tests/models.rs"),
+    ("model-unusable", "tests/models/main.rs"),
     ("not-found", "tests/api.rs"),
     ("not-ready", "tests/operations.rs"),
     ("queue-full", "tests/api.rs"),

@@ -1,0 +1,117 @@
+//! Models that say who they are in their captions, and wait where a test wants them to.
+
+use expansionnet::captioning::{Model, Prepare};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use trainer::captioner::{Caption, InferenceError, ModelInfo, PreparedImage, SearchOptions, model_id};
+
+/// A model that signs its captions with its id.
+pub struct Signing {
+    info: ModelInfo,
+    /// Stops each batch of a model `held` until it is let through.
+    gate: Option<Arc<Gate>>,
+}
+
+/// Lets work through one by one.
+pub struct Gate {
+    entered: Mutex<Sender<()>>,
+    go: Mutex<Receiver<()>>,
+}
+
+impl Gate {
+    fn pass(&self) {
+        self.entered.lock().expect("not poisoned").send(()).ok();
+        self.go.lock().expect("not poisoned").recv().ok();
+    }
+}
+
+/// The other side of a gate; dropping it opens the gate.
+pub struct Keeper {
+    entered: Receiver<()>,
+    go: Sender<()>,
+}
+
+impl Keeper {
+    pub async fn entered(self) -> Keeper {
+        tokio::task::spawn_blocking(move || {
+            self.entered.recv().expect("somebody comes");
+            self
+        })
+        .await
+        .expect("no panic")
+    }
+
+    pub fn let_through(&self) {
+        self.go.send(()).expect("somebody waits");
+    }
+}
+
+pub fn gate() -> (Arc<Gate>, Keeper) {
+    let (tell, entered) = channel();
+    let (go, wait) = channel();
+    (Arc::new(Gate { entered: Mutex::new(tell), go: Mutex::new(wait) }), Keeper { entered, go })
+}
+
+impl Model for Signing {
+    /// Width of each picture.
+    type Encoded = Vec<u32>;
+
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn prepare(&self) -> Prepare {
+        Arc::new(|image| Ok(PreparedImage { planes: vec![image.width() as f32] }))
+    }
+
+    fn encode(&self, images: &[PreparedImage]) -> Result<Vec<u32>, InferenceError> {
+        if let Some(gate) = &self.gate {
+            gate.pass();
+        }
+        Ok(images.iter().map(|image| image.planes[0] as u32).collect())
+    }
+
+    fn select(encoded: &Vec<u32>, images: &[usize]) -> Vec<u32> {
+        images.iter().map(|&image| encoded[image]).collect()
+    }
+
+    fn search(&self, encoded: &Vec<u32>, options: &SearchOptions) -> Result<Vec<Vec<Caption>>, InferenceError> {
+        let caption = |width: &u32| Caption {
+            caption: format!("{} saw {width}.", self.info.id),
+            score: -0.5,
+            tokens: vec![1, 4, 2],
+            log_probs: vec![-0.5; 3],
+        };
+        Ok(encoded.iter().map(|width| vec![caption(width); options.beam_size]).collect())
+    }
+}
+
+/// Folders that hold a file `cursed` cannot be loaded; `slow` waits at the gate while it loads, `held` at every
+/// batch.
+pub fn load(folders: &[PathBuf], gate: Option<&Arc<Gate>>) -> Result<Signing, String> {
+    let members: Vec<String> = folders.iter().map(|folder| model_id(folder)).collect();
+    if let Some(cursed) = folders.iter().find(|folder| folder.join("cursed").exists()) {
+        return Err(format!("{}: the weights are cursed", cursed.join("model.safetensors").display()));
+    }
+    let named = |name: &str| members.iter().any(|id| id == name);
+    if let Some(gate) = gate
+        && named("slow")
+    {
+        gate.pass();
+    }
+    let id = members.join("+");
+    let info = ModelInfo {
+        revision: format!("revision of {id}"),
+        backbone: "none".to_owned(),
+        image_size: 8,
+        vocab_size: 10,
+        parameters: 0,
+        max_length: 20,
+        device: "cpu".to_owned(),
+        precision: "float32".to_owned(),
+        id,
+        members: members.clone(),
+    };
+    Ok(Signing { info, gate: gate.filter(|_| named("held")).cloned() })
+}

@@ -2,7 +2,7 @@
 
 import { el, setText } from "./dom.js";
 import { refreshTimes } from "../relative-time.js";
-import { currentPhase, duration, hasEnded, hundredfold, share, stateText, timeElement } from "./words.js";
+import { currentPhase, duration, hasEnded, hundredfold, isJudging, share, stateText, timeElement } from "./words.js";
 
 /** The list of runs; keeps the elements of runs that stay, with what is selected in them. */
 export class RunList {
@@ -102,6 +102,7 @@ export function nowText(job) {
   if (job.state === "completed")
     return `took ${duration((Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000)}`;
   if (hasEnded(job)) return [percent, phase?.name, job.reason?.text].filter(Boolean).join(" · ");
+  if (isJudging(job)) return "judges the captions";
   const left = job.progress ? `${duration(job.progress.seconds_left)} left in this phase` : "starting";
   return [percent, phase?.name, job.state === "stopping" ? "saving" : left].filter(Boolean).join(" · ");
 }

@@ -2,7 +2,7 @@
 
 import { el, setText } from "./dom.js";
 import { stepText } from "./recipe-form.js";
-import { count, currentPhase, duration, figure, hasEnded, share, stateText } from "./words.js";
+import { count, currentPhase, duration, figure, hasEnded, isJudging, share, stateText } from "./words.js";
 
 const steps = document.getElementById("steps");
 const bar = document.getElementById("progress");
@@ -49,9 +49,9 @@ function nowText(job) {
   const phase = currentPhase(job);
   const { progress } = job;
   if (!progress || progress.phase !== phase?.name) return `${percent} · ${phase?.name ?? ""} is being prepared`;
-  if (phase.step === "evaluation" && progress.iteration === progress.iterations) return "The captions are judged.";
+  if (isJudging(job)) return "The captions are judged.";
   const ofPhotos = phase.step === "features" || phase.step === "evaluation";
-  const epoch = phase.epochs > 0 ? `epoch ${progress.epoch + 1} of ${phase.epochs}` : null;
+  const epoch = phase.epochs > 0 && !ofPhotos ? `epoch ${progress.epoch + 1} of ${phase.epochs}` : null;
   return [
     percent,
     phase.name,

@@ -69,7 +69,6 @@ async function begin() {
     document.getElementById(section).hidden = job.kind !== "train";
   if (job.kind === "train") showConfiguration(id);
   else document.getElementById("configuration").closest("section").hidden = true;
-  if (job.kind === "evaluate") document.getElementById("event-kind").value = "log";
   await Promise.all(parts.map((part) => part.load()));
   await events.load();
   follow(id, {

@@ -105,6 +105,10 @@ export function currentPhase(job) {
   );
 }
 
+/** Whether an evaluation has all its captions. */
+export const isJudging = ({ kind, progress }) =>
+  kind === "evaluate" && progress !== null && progress.iteration === progress.iterations;
+
 function trim(text) {
   if (!text.includes(".")) return text;
   const [number, exponent] = text.split("e");

@@ -73,8 +73,10 @@ export class Plot {
     this.#gaps = shown.map(({ xs, parts }) => parts.slice(1).map((start) => [xs[start - 1], xs[start]]));
     this.#view = view;
     this.#data = this.#table(shown, view);
-    if (same) this.#plot.setData(this.#data, this.#zoom === null);
-    else this.#rebuild();
+    if (same) {
+      this.#plot.setData(this.#data, this.#zoom === null);
+      this.#showValues();
+    } else this.#rebuild();
     this.#describe();
   }
 

@@ -247,6 +247,11 @@ async fn finish(admin: &Dashboard<'_>) -> Result<()> {
 /// Zoomed with keys, kept as a picture; and a checkpoint is downloaded.
 async fn read_plots(admin: &Dashboard<'_>, folder: &Path) -> Result<()> {
     let page = &admin.page;
+    let rate = ".plot[aria-label='Learning rate'] .legend-value";
+    admin.choose("#plot-phase", "xe").await?;
+    page.wait_for_text(rate, "0.004").await?;
+    admin.choose("#plot-phase", "").await?;
+    page.wait_until(&format!("document.querySelector(\"{rate}\").textContent !== '0.004'")).await?;
     page.value("void document.querySelector('.plot[aria-label=Loss] .plot-canvas').focus()").await?;
     page.press("+").await?;
     page.wait_until("!document.getElementById('plot-reset').disabled").await?;

@@ -156,7 +156,8 @@ async fn captions_are_exported() -> Result<()> {
     .await
 }
 
-/// The first whole file with this extension; Chromium calls unfinished ones otherwise.
+/// The first whole file with this extension; Chromium calls unfinished ones otherwise, and may keep the name for them
+/// with an empty file.
 pub async fn download(folder: &Path, extension: &str) -> Result<Vec<u8>> {
     const LIMIT: Duration = Duration::from_secs(30);
     let mut poll = tokio::time::interval(Duration::from_millis(50));
@@ -174,7 +175,9 @@ pub async fn download(folder: &Path, extension: &str) -> Result<Vec<u8>> {
 fn find(folder: &Path, extension: &str) -> Result<Option<PathBuf>> {
     for file in std::fs::read_dir(folder)? {
         let path = file?.path();
-        if path.extension().is_some_and(|found| found == extension) {
+        // One that went meanwhile is an unfinished one that got its name.
+        let whole = path.metadata().is_ok_and(|file| file.len() > 0);
+        if whole && path.extension().is_some_and(|found| found == extension) {
             return Ok(Some(path));
         }
     }

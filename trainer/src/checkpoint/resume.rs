@@ -121,7 +121,8 @@ impl Checkpoints {
             for (iteration, path) in listed(&self.folder, kind)? {
                 match read_progress(&path) {
                     Ok(progress) => all.push(Saved { name: name(kind, iteration), path, best, progress }),
-                    Err(_) if !path.exists() => {}
+                    // Written whole and renamed: without it, a trainer is removing the folder just now.
+                    Err(_) if !path.join(PROGRESS).exists() => {}
                     Err(error) => return Err(error),
                 }
             }

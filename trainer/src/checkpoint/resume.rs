@@ -121,8 +121,7 @@ impl Checkpoints {
             for (iteration, path) in listed(&self.folder, kind)? {
                 match read_progress(&path) {
                     Ok(progress) => all.push(Saved { name: name(kind, iteration), path, best, progress }),
-                    // Written whole and renamed: without it, a trainer is removing the folder just now.
-                    Err(_) if !path.join(PROGRESS).exists() => {}
+                    Err(_) if !path.exists() => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -205,10 +204,13 @@ impl Checkpoints {
         Ok(path)
     }
 
+    /// Renamed first: whoever lists checkpoints meanwhile finds none that is half gone.
     fn remove_all_but(&self, kind: &str, keep: usize) -> Result<(), ResumeError> {
         let all = listed(&self.folder, kind)?;
-        for (_, path) in &all[..all.len().saturating_sub(keep)] {
-            fs::remove_dir_all(path).map_err(failed(path))?;
+        for (iteration, path) in &all[..all.len().saturating_sub(keep)] {
+            let aside = self.folder.join(format!("{UNFINISHED}{iteration:08}"));
+            fs::rename(path, &aside).map_err(failed(path))?;
+            fs::remove_dir_all(&aside).map_err(failed(&aside))?;
         }
         Ok(())
     }
@@ -329,5 +331,23 @@ mod tests {
         let again = Checkpoints::open(folder.path(), 1).expect("opens");
         assert_eq!(again.newest().expect("readable").expect("there is one").progress.iteration, 1);
         assert_eq!(names(folder.path()), ["state-00000001"]);
+    }
+
+    #[test]
+    fn checkpoints_are_listed_while_old_ones_are_removed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let checkpoints = Checkpoints::open(folder.path(), 1).expect("made");
+        let saving = Checkpoints::at(folder.path(), 1);
+        std::thread::scope(|scope| {
+            let saver = scope.spawn(move || {
+                for iteration in 1..=60 {
+                    saving.save(&tensors(1.), &tensors(1.), &progress(iteration)).expect("saved");
+                }
+            });
+            while !saver.is_finished() {
+                checkpoints.all().expect("readable");
+            }
+        });
+        assert_eq!(names(folder.path()), ["state-00000060"]);
     }
 }

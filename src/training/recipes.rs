@@ -93,6 +93,7 @@ pub fn with_values(toml: &str, values: &Map<String, Value>, roots: &[PathBuf]) -
     let files = [
         ("data.dataset", Some(&mut data.dataset)),
         ("data.images", Some(&mut data.images)),
+        ("data.captions", data.captions.as_mut()),
         ("data.vocabulary", data.vocabulary.as_mut()),
         ("weights.backbone", weights.backbone.as_mut()),
         ("weights.body", weights.body.as_mut()),

@@ -201,7 +201,7 @@ async fn end(inner: &Inner, id: &str, exit: Exit) -> Result<(), StoreError> {
     let words = logs::last_words(Path::new(&job.folder)).await;
     let (free, _) = disk_bytes(Path::new(&job.folder));
     let (state, reason) = ending::judge(exit, &job, words.as_deref(), free);
-    job.status.process_ended();
+    job.status.process_ended(state);
     job.status.progress = None;
     let why = reason.as_ref().map(|reason: &EndReason| reason.text.clone()).unwrap_or_default();
     let change = Change { reason, status: Some(job.status), process: None };

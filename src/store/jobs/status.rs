@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock or a file, so that the same lines always give the same status.
 
+use super::JobState;
 use super::events::EventLine;
 use serde::{Deserialize, Serialize};
 
@@ -122,10 +123,11 @@ impl JobStatus {
         }
     }
 
-    /// The process has ended: a phase that was at work without saying how it ended was interrupted.
-    pub fn process_ended(&mut self) {
+    /// The process has ended, and with it the job in this state: a phase that was at work without saying how it ended
+    /// has failed with the job, or was interrupted.
+    pub fn process_ended(&mut self, job: JobState) {
         for phase in self.phases.iter_mut().filter(|phase| phase.state == PhaseState::Running) {
-            phase.state = PhaseState::Interrupted;
+            phase.state = if job == JobState::Failed { PhaseState::Failed } else { PhaseState::Interrupted };
         }
     }
 
@@ -266,10 +268,15 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_ends_without_a_word_was_interrupted() {
-        let mut status = told(&[XE]);
-        status.process_ended();
-        assert_eq!(status.phases[1].state, PhaseState::Interrupted);
-        assert_eq!(status.phases[0].state, PhaseState::Waiting);
+    fn a_process_that_ends_without_a_word_was_interrupted_or_has_failed() {
+        for (job, phase) in [
+            (JobState::Interrupted, PhaseState::Interrupted),
+            (JobState::Cancelled, PhaseState::Interrupted),
+            (JobState::Failed, PhaseState::Failed),
+        ] {
+            let mut status = told(&[XE]);
+            status.process_ended(job);
+            assert_eq!((status.phases[1].state, status.phases[0].state), (phase, PhaseState::Waiting));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Batches: the order of an epoch, which follows from the seed alone, and what a batch holds.
 
 use super::Image;
-use super::augmentation::{View, Views};
+use super::augmentation::{Variety, View, Views};
 use super::captions::{CaptionSet, Tokens};
 use super::inputs::{InputSource, Inputs};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -147,12 +147,14 @@ impl BatchMaker {
     /// How an image is seen in an epoch, and the number of that view among those stored.
     fn view(&self, epoch: u64, image: usize) -> (u64, View) {
         let random = mixed(mixed(!self.seed, epoch), image as u64);
-        let numbered = |number| (number, View::numbered(self.images[image].id, number));
+        let numbered = |number, variety| (number, View::numbered(self.images[image].id, number, variety));
         match &self.views {
             Views::Plain => (0, View::PLAIN),
-            Views::Drawn => (0, View::drawn(random)),
-            Views::Stored(views) => numbered(random % views.max(&1)),
-            Views::Listed(numbers) => numbered(numbers[image]),
+            Views::Drawn(variety) => (0, View::drawn(random, *variety)),
+            Views::Words => (random.max(1), View::PLAIN),
+            // Of the view that is stored nothing but its number and whether it is mirrored matters here.
+            Views::Stored(views) => numbered(random % views.max(&1), Variety::default()),
+            Views::Listed(numbers, variety) => numbered(numbers[image], *variety),
         }
     }
 
@@ -184,12 +186,13 @@ pub fn mixed(seed: u64, index: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Pixels and float32 features as they are, float16 widened, on `device`.
+/// Pixels, words and float32 features as they are, float16 widened, on `device`.
 ///
 /// # Errors
 /// What libtorch says, e.g. of memory.
 pub fn to_device(inputs: &Inputs, device: Device) -> Result<Inputs, TchError> {
-    let tensor = sent(&inputs.tensor, device)?.f_to_kind(Kind::Float)?;
+    let kind = if inputs.are_words() { Kind::Int64 } else { Kind::Float };
+    let tensor = sent(&inputs.tensor, device)?.f_to_kind(kind)?;
     Ok(Inputs { tensor, pads: inputs.pads.clone() })
 }
 
@@ -327,7 +330,7 @@ mod tests {
         for epoch in 0..60 {
             let batch = maker.collect_of(epoch, &[(0, None)]).expect("is there");
             let view = batch.inputs.tensor.double_value(&[0, 0, 0]) as u64;
-            assert_eq!(batch.mirrored, [View::numbered(1, view).mirrored]);
+            assert_eq!(batch.mirrored, [View::numbered(1, view, Variety::default()).mirrored]);
             seen[view as usize] += 1;
         }
         assert!(seen.iter().all(|&times| times > 8), "{seen:?}");

@@ -24,7 +24,9 @@ impl Backbone {
             BackboneConfig::Swin(swin) => {
                 Backbone::Swin(SwinTransformer::new(&path, swin, config.image_size, drop_path))
             }
-            BackboneConfig::EfficientNetLite(variant) => Backbone::EfficientNet(EfficientNet::new(&path, *variant)),
+            BackboneConfig::EfficientNetLite(variant) => {
+                Backbone::EfficientNet(EfficientNet::new(&path, *variant, drop_path))
+            }
         }
     }
 

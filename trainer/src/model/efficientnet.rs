@@ -4,7 +4,9 @@
 //! hence its padding, which is uneven at stride 2, and batch norm's epsilon of 1e-3.
 
 use super::config::EfficientNetLite;
+use super::layers::{drop_path, drop_path_rates};
 use super::precision::narrow;
+use std::iter::zip;
 use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor};
 
@@ -37,8 +39,9 @@ pub struct EfficientNet {
 }
 
 impl EfficientNet {
-    /// The variant's feature extractor.
-    pub fn new(path: &Path, variant: EfficientNetLite) -> Self {
+    /// The variant's feature extractor; in training the branches of blocks with a shortcut are dropped, of the last one
+    /// at the rate `largest_drop_path`.
+    pub fn new(path: &Path, variant: EfficientNetLite, largest_drop_path: f64) -> Self {
         let (width, depth) = variant.coefficients();
         let stem = 32;
         let mut blocks = Vec::new();
@@ -57,6 +60,10 @@ impl EfficientNet {
                 ));
                 channels = out;
             }
+        }
+        let rates = drop_path_rates(blocks.len(), largest_drop_path);
+        for (block, rate) in zip(&mut blocks, rates) {
+            block.drop_path = rate;
         }
         EfficientNet {
             conv_stem: ConvBatchNorm::new(
@@ -142,6 +149,8 @@ struct MobileBlock {
     depthwise: ConvBatchNorm,
     project: ConvBatchNorm,
     shortcut: bool,
+    /// How often the branch beside the shortcut is dropped in training.
+    drop_path: f64,
 }
 
 impl MobileBlock {
@@ -158,6 +167,7 @@ impl MobileBlock {
             ),
             project: ConvBatchNorm::new(path, "_project_conv", "_bn2", Conv::pointwise(hidden, sizes.out_channels)),
             shortcut: sizes.stride == 1 && sizes.in_channels == sizes.out_channels,
+            drop_path: 0.,
         }
     }
 
@@ -176,7 +186,7 @@ impl MobileBlock {
         };
         let filtered = self.depthwise.forward_t(&expanded, train).relu6_();
         let projected = self.project.forward_t(&filtered, train);
-        if self.shortcut { projected + input } else { projected }
+        if self.shortcut { drop_path(projected, self.drop_path, train) + input } else { projected }
     }
 }
 
@@ -338,7 +348,7 @@ mod tests {
     fn frozen_statistics_stay_and_are_what_training_sees() {
         tch::manual_seed(3);
         let store = tch::nn::VarStore::new(tch::Device::Cpu);
-        let mut net = EfficientNet::new(&store.root(), EfficientNetLite::Lite0);
+        let mut net = EfficientNet::new(&store.root(), EfficientNetLite::Lite0, 0.);
         let images = Tensor::randn([2, 3, 64, 64], (Kind::Float, tch::Device::Cpu));
         let copies = |net: &EfficientNet| net.running().iter().map(Tensor::copy).collect::<Vec<_>>();
         let (before, plain) = (copies(&net), net.forward_t(&images, false));

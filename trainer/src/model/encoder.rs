@@ -75,7 +75,11 @@ impl Encoder {
     /// Features `[batch, tokens, feature_dim]` to `[batch, tokens, d_model]`;
     /// `token_mask` `[batch, 1, tokens]` is 0 at padding.
     pub fn forward_t(&self, features: &Tensor, token_mask: Option<&Tensor>, train: bool) -> Tensor {
-        let projected = project(&self.input_linear, features);
+        self.forward_projected(project(&self.input_linear, features), token_mask, train)
+    }
+
+    /// As [`Encoder::forward_t`], of what is of the model's width already: `[batch, tokens, d_model]`.
+    pub fn forward_projected(&self, projected: Tensor, token_mask: Option<&Tensor>, train: bool) -> Tensor {
         let mut x = dropout(projected, self.dropouts.encoder_input, train);
         let mut outputs = Vec::with_capacity(self.encoders.len());
         for layer in &self.encoders {

@@ -73,6 +73,24 @@ pub fn dropout(input: Tensor, probability: f64, train: bool) -> Tensor {
     }
 }
 
+/// Stochastic depth (Huang et al., 2016): drops a branch `[batch, ..]` of whole samples and scales the kept ones.
+pub fn drop_path(branch: Tensor, rate: f64, train: bool) -> Tensor {
+    if !train || rate <= 0. {
+        return branch;
+    }
+    let keep = 1. - rate;
+    let mut each = vec![1; branch.dim()];
+    each[0] = branch.size()[0];
+    let kept = Tensor::rand(each, (Kind::Float, branch.device())).lt(keep);
+    branch * kept.to_kind(Kind::Float) / keep
+}
+
+/// The rate of each of so many blocks: rising linearly from 0 at the first to `largest` at the last.
+pub fn drop_path_rates(blocks: usize, largest: f64) -> Vec<f64> {
+    let last = blocks.saturating_sub(1).max(1) as f64;
+    (0..blocks).map(|block| largest * block as f64 / last).collect()
+}
+
 /// 0 at elements to drop, else what the others are multiplied by, in the shape of `input`.
 ///
 /// On a CPU libtorch draws a random number for each element, which took most of a training step. Here one of 64 bits
@@ -223,6 +241,24 @@ mod tests {
             assert_eq!(ours.size(), plain.size());
             assert!(ours.allclose(&plain, 1e-5, 1e-6, false), "{shape:?}");
         }
+    }
+
+    #[test]
+    fn drop_path_keeps_or_drops_whole_samples() {
+        tch::manual_seed(1);
+        for shape in [vec![200, 3, 2], vec![200, 2, 3, 1]] {
+            let dropped = drop_path(Tensor::ones(shape, (Kind::Float, Device::Cpu)), 0.5, true);
+            let per_sample = dropped.flatten(1, -1).sum_dim_intlist(1, false, None::<Kind>);
+            let per_sample = Vec::<f32>::try_from(per_sample).expect("floats");
+            assert!(per_sample.iter().all(|&sum| sum == 0. || sum == 12.));
+            assert!(per_sample.contains(&0.) && per_sample.contains(&12.));
+        }
+    }
+
+    #[test]
+    fn drop_path_rises_to_its_largest_rate() {
+        assert_eq!(drop_path_rates(5, 0.4), [0.0, 0.1, 0.2, 0.30000000000000004, 0.4]);
+        assert_eq!(drop_path_rates(1, 0.4), [0.0]);
     }
 
     #[test]

@@ -246,7 +246,8 @@ impl Check<'_> {
 
     fn iterations(&mut self, phase: &TrainingPhase, by_caption: bool) -> u64 {
         let blank = crate::data::InputSource::Blank(Vec::new());
-        let batches = self.run.batches_of(blank, &self.run.dataset.train, phase, by_caption);
+        let images = self.run.training_images(phase);
+        let batches = images.and_then(|images| self.run.batches_of(blank, &images, phase, by_caption));
         let Some(batches) = self.report.value("captions", batches) else { return 0 };
         let per_epoch = batches.batches_per_epoch();
         if per_epoch == 0 {

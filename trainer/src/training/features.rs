@@ -77,7 +77,7 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
         per_epoch: all.len() as u64,
     });
     let names: Vec<(i64, u64)> = left.iter().map(|(image, view)| (image.id, *view)).collect();
-    let batches = run.image_batches(left, phase.batch_size)?;
+    let batches = run.image_batches(left, phase.variety(), phase.batch_size)?;
     let outcome = walk(run, &backbone, (batches, &names), &mut writer, all.len(), events)?;
     writer.finish()?;
     if outcome == Outcome::Completed {

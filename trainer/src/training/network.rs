@@ -1,4 +1,4 @@
-//! What a phase trains: the body on stored features, or backbone and body on images.
+//! What a phase trains: the body on stored features or on captions, or backbone and body on images.
 
 use super::recipe::TrainingPhase;
 use super::recomputation::Recomputation;
@@ -12,7 +12,7 @@ use tch::nn::Path;
 /// The trained part of the model.
 #[derive(Debug)]
 pub struct Network {
-    /// In the graph where images are read; none where stored features are.
+    /// In the graph where images are read; none where stored features or captions are.
     backbone: Option<Backbone>,
     body: ExpansionNet,
     /// Segments of the backbone, from the images on, that training leaves as they are.
@@ -27,7 +27,7 @@ impl From<CaptioningModel> for Network {
     }
 }
 
-/// 1 at features, 0 at padding; none where nothing is padded.
+/// 1 at features or words, 0 at padding; none where nothing is padded.
 fn input_mask(inputs: &Inputs) -> Option<Tensor> {
     let padded = inputs.pads.iter().any(|&pads| pads > 0);
     padded.then(|| token_mask(&inputs.pads, inputs.tensor.size()[1], inputs.tensor.device()))
@@ -75,6 +75,10 @@ impl Network {
     pub fn encode(&self, inputs: &Inputs, train: bool) -> Tensor {
         let encoder = &self.body.encoder;
         match &self.backbone {
+            _ if inputs.are_words() => {
+                let embedded = self.body.decoder.embed(&inputs.tensor);
+                encoder.forward_projected(embedded, input_mask(inputs).as_ref(), train)
+            }
             None => encoder.forward_t(&inputs.tensor, input_mask(inputs).as_ref(), train),
             Some(backbone) => encoder.forward_t(&self.features(backbone, &inputs.tensor, train), None, train),
         }
@@ -118,6 +122,26 @@ mod tests {
     use serde_json::json;
     use tch::nn::VarStore;
     use tch::{Device, Kind};
+
+    #[test]
+    fn words_in_place_of_images_are_encoded_alike_whatever_they_are_filled_up_with() {
+        let sizes = json!({
+            "backbone": "efficientnet_lite0", "image_size": 64, "vocab_size": 8, "max_sequence_length": 8,
+            "d_model": 8, "num_encoder_layers": 2, "num_decoder_layers": 1, "num_heads": 1, "d_ff": 8,
+            "encoder_expansion_lengths": [2, 3], "decoder_expansion_length": 2,
+        });
+        let config: ModelConfig = serde_json::from_value(sizes).expect("the sizes fit together");
+        tch::manual_seed(6);
+        let store = VarStore::new(Device::Cpu);
+        let network = Network::new(&store.root(), &config, Dropouts::default(), false);
+        let encoded = |tensor: Tensor, pads: Vec<i64>| network.encode(&Inputs { tensor, pads }, false);
+        let together = encoded(Tensor::from_slice2(&[[4i64, 5, 6], [7, 5, 0]]), vec![0, 1]);
+        let alone = encoded(Tensor::from_slice2(&[[7i64, 5]]), Vec::new());
+        assert_eq!((together.size(), alone.size()), (vec![2, 3, 8], vec![1, 2, 8]));
+        assert!(together.narrow(0, 1, 1).narrow(1, 0, 2).allclose(&alone, 1e-4, 1e-5, false));
+        let otherwise = encoded(Tensor::from_slice2(&[[7i64, 6]]), Vec::new());
+        assert!(!otherwise.allclose(&alone, 1e-2, 1e-3, false));
+    }
 
     #[test]
     fn frozen_segments_have_no_gradients_and_change_none_of_the_others() {

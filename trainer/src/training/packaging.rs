@@ -142,6 +142,9 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// See [`package_checkpoint`].
     pub fn package(&self, phase: &str, checkpoint: &str, kind: Kind, output: &Path) -> Result<(), TrainError> {
+        if self.recipe.phase(phase).and_then(training_phase).is_some_and(|phase| phase.sees_captions) {
+            return Err(TrainError::NoBackbone(phase.to_owned()));
+        }
         let (saved, tensors) = self.weights(phase, checkpoint)?;
         let model_card = self.model_card(phase, &saved);
         let contents = Contents {

@@ -47,6 +47,10 @@ pub struct DataSection {
     pub dataset: PathBuf,
     /// Folder of the images.
     pub images: PathBuf,
+    /// More captions, in the same layout and of other images, for phases that see captions alone; those of its `val`
+    /// and `test` are left out. By default the dataset's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captions: Option<PathBuf>,
     /// Words; by default those of the training captions.
     #[serde(default)]
     pub vocabulary: Option<PathBuf>,
@@ -138,9 +142,10 @@ impl Recipe {
     pub fn views_of(&self, phase: &TrainingPhase) -> Views {
         let features = phase.features.as_deref().and_then(|name| self.phase(name));
         match features {
+            _ if phase.sees_captions => Views::Words,
             _ if !phase.augment => Views::Plain,
             Some(Phase::Features(features)) => Views::Stored(features.views),
-            _ => Views::Drawn,
+            _ => Views::Drawn(phase.variety()),
         }
     }
 
@@ -230,6 +235,11 @@ mod tests {
         assert!(reason(&["xe.precision=\"float16\""]).contains("`float32`, `tf32`, `bfloat16`"));
         assert!(reason(&["xe.checkpoint_activations=true"]).contains("trains the backbone"));
         assert!(reason(&["xe.frozen_segments=3"]).contains("trains the backbone"));
+        assert!(reason(&["xe.sees_captions=true"]).starts_with("xe.sees_captions is for a phase without `features`"));
+        assert!(reason(&["scst-end-to-end.sees_captions=true"]).contains("`cross-entropy`"));
+        assert!(reason(&["xe-end-to-end.image_size=224"]).contains("EfficientNet"));
+        assert!(reason(&["xe.smallest_crop=0"]).starts_with("xe.smallest_crop must be more than 0 and at most 1"));
+        assert!(reason(&["features.colour=1.5"]).starts_with("features.colour must lie in 0 to 1"));
         assert!(reason(&["xe.augment=true"]).contains("features.views"));
         assert!(reason(&["features.views=0"]).starts_with("features.views must be at least 1"));
         assert!(reason(&["xe.dropouts.other=1.5"]).starts_with("xe.dropouts.other must lie in 0 to 1"));

@@ -3,22 +3,16 @@
 use super::cross_entropy::LabelSmoothing;
 use super::evaluation::Evaluation;
 use super::events::{Ending, Event, Events};
-use super::features::{features_path, store_features};
+use super::features::store_features;
 use super::folder::RunFolder;
 use super::packaging::{BEST, Source};
-use super::phase::{PhaseRun, hash_of};
+use super::phase::PhaseRun;
 use super::radam::StateMismatch;
 use super::recipe::{Phase, Recipe, RecipeError, TrainingPhase};
 use super::step::{Rewarded, Step};
 use crate::checkpoint::package::check_vocabulary;
 use crate::checkpoint::{CheckpointError, PackageError, ResumeError};
-use crate::data::augmentation::Views;
-use crate::data::batches::mixed;
-use crate::data::karpathy::find_images;
-use crate::data::{
-    BatchError, BatchMaker, CaptionSet, Dataset, DatasetError, FeatureError, FeatureReader, Image, InputSource,
-    build_vocabulary,
-};
+use crate::data::{BatchError, CaptionSet, Dataset, DatasetError, FeatureError, build_vocabulary};
 use crate::decoding::{BeamSearchOptions, SamplingOptions};
 use crate::device::DeviceError;
 use crate::metrics::corpus::CorpusError;
@@ -28,7 +22,6 @@ use crate::vocabulary::{Vocabulary, VocabularyError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::{Device, Kind, TchError};
 
@@ -57,6 +50,8 @@ pub enum TrainError {
     OtherWords(String),
     #[error("there are no weights of `{0}` to start from")]
     NotTrained(String),
+    #[error("phase `{0}` sees no images, so that there is no backbone to make a model with: take a later phase")]
+    NoBackbone(String),
     #[error("phase `{phase}` has no checkpoint `{name}`; it has {known}")]
     NoCheckpoint { phase: String, name: String, known: String },
     #[error("{} weights of the {part} are missing or of another shape: {}", .names.len(), some_of(.names))]
@@ -206,15 +201,19 @@ impl<'a> Run<'a> {
         let Some(at_work) = PhaseRun::open(self, phase, events)? else {
             return self.package(phase).map(|()| Outcome::Completed);
         };
-        let mut batches = self.batches(&self.dataset.train, phase, by_caption)?;
+        let mut batches = self.training_batches(phase, by_caption)?;
         let missing = batches.leave_out_missing();
         if let Some(first) = missing.first() {
-            let of = if phase.end_to_end() { "file" } else { "features" };
+            let of = match phase.end_to_end() {
+                true => "file",
+                false if phase.sees_captions => "captions",
+                false => "features",
+            };
             events.warn(format!("{} training images are left out for want of their {of}, e.g. {first}", missing.len()));
         }
         let step = step(&batches.captions)?;
         let evaluation = Evaluation {
-            images: BatchMaker { views: Views::Plain, ..self.batches(&self.evaluation_images(phase), phase, false)? },
+            images: self.evaluation_batches(phase)?,
             folder: self.recipe.data.images.clone(),
             batch_size: phase.evaluation_batch_size(),
             search: BeamSearchOptions {
@@ -230,97 +229,16 @@ impl<'a> Run<'a> {
         Ok(outcome)
     }
 
-    /// Validation images that there is something to compare with.
-    fn evaluation_images(&self, phase: &TrainingPhase) -> Vec<Image> {
-        let described = self.dataset.validation.iter().filter(|image| !image.captions.is_empty());
-        described.take(phase.evaluation_images).cloned().collect()
-    }
-
-    /// Batches of a phase over `images`: of their captions, or of themselves.
-    fn batches(&self, images: &[Image], phase: &TrainingPhase, by_caption: bool) -> Result<BatchMaker, TrainError> {
-        let source = match &phase.features {
-            Some(features) => InputSource::Features(FeatureReader::open(&features_path(self.folder.path(), features))?),
-            None => self.image_source(images)?,
-        };
-        self.batches_of(source, images, phase, by_caption)
-    }
-
-    /// As [`Run::batches`], read from `source`.
-    pub(super) fn batches_of(
-        &self,
-        source: InputSource,
-        images: &[Image],
-        phase: &TrainingPhase,
-        by_caption: bool,
-    ) -> Result<BatchMaker, TrainError> {
-        let (longest, per_image) = (self.config.max_sequence_length as usize, phase.captions_per_image);
-        let captions = CaptionSet::new(images, &self.vocabulary, longest, per_image)?;
-        let keep_rest = by_caption && per_image > 1;
-        let items = match by_caption {
-            true => captions.items(),
-            false => (0..images.len()).map(|image| (image, None)).collect(),
-        };
-        let seed = mixed(self.recipe.seed, hash_of(&phase.name) ^ 1);
-        let (images, batch_size) = (images.to_vec(), phase.batch_size);
-        let (views, order) = (self.recipe.views_of(phase), Mutex::default());
-        Ok(BatchMaker { images, captions, source, items, batch_size, keep_rest, views, seed, order })
-    }
-
-    /// Batches of image files, each in the view of its number, for the features phase.
-    pub(super) fn image_batches(&self, seen: Vec<(Image, u64)>, batch_size: usize) -> Result<BatchMaker, TrainError> {
-        let (images, numbers): (Vec<Image>, Vec<u64>) = seen.into_iter().unzip();
-        let source = self.image_source(&images)?;
-        let captions = CaptionSet::new(&[], &self.vocabulary, 2, 1)?;
-        let items = Vec::new();
-        Ok(BatchMaker {
-            images,
-            captions,
-            source,
-            items,
-            batch_size,
-            keep_rest: true,
-            views: Views::Listed(numbers),
-            seed: 0,
-            order: Mutex::default(),
-        })
-    }
-
-    /// Image files; single ones that are missing are left out when they are read.
-    pub(super) fn image_source(&self, images: &[Image]) -> Result<InputSource, TrainError> {
-        let folder = &self.recipe.data.images;
-        let paths: Vec<Option<PathBuf>> = images.iter().map(|image| image.find(folder)).collect();
-        let missing = paths.iter().filter(|path| path.is_none()).count();
-        if Self::too_many_missing(missing, images.len()) {
-            find_images(images, folder)?;
-        }
-        let expected = |(path, image): (Option<PathBuf>, &Image)| path.unwrap_or_else(|| folder.join(image.name()));
-        Ok(InputSource::Images {
-            paths: paths.into_iter().zip(images).map(expected).collect(),
-            size: self.config.image_size as u32,
-            normalization: self.config.backbone.normalization(),
-        })
-    }
-
-    /// Whether so few images are there that the folder must be another one.
-    pub(super) fn too_many_missing(missing: usize, images: usize) -> bool {
-        2 * missing > images
-    }
-
-    /// The images of all splits.
-    pub(super) fn all_images(&self) -> Vec<Image> {
-        let Dataset { train, validation, test } = &self.dataset;
-        train.iter().chain(validation).chain(test).cloned().collect()
-    }
-
     /// Whether the run is to save and stop.
     pub(super) fn stop_asked(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Makes a model folder of the phase's best weights, and of the backbone whose features it read.
+    /// Makes a model folder of the phase's best weights, and of the backbone whose features it read; of captions alone
+    /// comes no model of images.
     fn package(&self, phase: &TrainingPhase) -> Result<(), TrainError> {
         let folder = self.folder.path().join(&phase.name).join("model");
-        if folder.exists() {
+        if folder.exists() || phase.sees_captions {
             return Ok(());
         }
         let Run { recipe, folder: run, config, vocabulary, .. } = self;

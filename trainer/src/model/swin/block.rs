@@ -1,10 +1,10 @@
 //! One Swin block: (shifted) window attention and a feed-forward layer, each with a shortcut.
 
 use super::super::config::SwinConfig;
-use super::super::layers::{layer_norm, linear, project};
+use super::super::layers::{drop_path, layer_norm, linear, project};
 use super::attention::WindowAttention;
+use tch::Tensor;
 use tch::nn::{LayerNorm, Linear, Module, Path};
-use tch::{Kind, Tensor};
 
 /// A block over tokens of one resolution; fields mirror the checkpoint.
 #[derive(Debug)]
@@ -98,20 +98,10 @@ impl Mlp {
     }
 }
 
-/// Stochastic depth: drops the branch of whole samples and scales the kept ones.
-fn drop_path(branch: Tensor, rate: f64, train: bool) -> Tensor {
-    if !train || rate <= 0. {
-        return branch;
-    }
-    let keep = 1. - rate;
-    let kept = Tensor::rand([branch.size()[0], 1, 1], (Kind::Float, branch.device())).lt(keep);
-    branch * kept.to_kind(Kind::Float) / keep
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{Device, nn::VarStore};
+    use tch::{Device, Kind, nn::VarStore};
 
     #[test]
     fn partition_and_join_are_inverse_with_shifted_windows() {
@@ -132,15 +122,5 @@ mod tests {
         let first = Vec::<f32>::try_from(windows.select(0, 0).select(1, 0)).expect("floats");
         assert_eq!(first, [20., 24., 36., 40.]);
         assert_eq!(block.join(&windows, 2), x);
-    }
-
-    #[test]
-    fn drop_path_keeps_or_drops_whole_samples() {
-        tch::manual_seed(1);
-        let dropped = drop_path(Tensor::ones([200, 3, 2], (Kind::Float, Device::Cpu)), 0.5, true);
-        let per_sample =
-            Vec::<f32>::try_from(dropped.sum_dim_intlist([1, 2].as_slice(), false, None::<Kind>)).expect("floats");
-        assert!(per_sample.iter().all(|&sum| sum == 0. || sum == 12.));
-        assert!(per_sample.contains(&0.) && per_sample.contains(&12.));
     }
 }

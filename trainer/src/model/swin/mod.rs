@@ -8,7 +8,7 @@ pub use attention::WindowAttention;
 pub use block::SwinBlock;
 
 use super::config::SwinConfig;
-use super::layers::{layer_norm, linear_with_bias, project};
+use super::layers::{drop_path_rates, layer_norm, linear_with_bias, project};
 use super::precision::narrow;
 use tch::nn::{self, Conv2D, LayerNorm, Linear, Module, Path};
 use tch::{Kind, Tensor};
@@ -26,13 +26,15 @@ pub struct SwinTransformer {
 impl SwinTransformer {
     /// A Swin Transformer for square images of `image_size` pixels.
     pub fn new(path: &Path, config: &SwinConfig, image_size: i64, drop_path: f64) -> Self {
-        let rates = drop_path_rates(&config.depths, drop_path);
-        let layers = path / "layers";
+        let blocks = config.depths.iter().sum::<i64>() as usize;
+        let mut rates = drop_path_rates(blocks, drop_path).into_iter();
+        let mut stage = |index: usize, depth: i64| {
+            let rates: Vec<f64> = rates.by_ref().take(depth as usize).collect();
+            Stage::new(&(path / "layers" / index), config, index, image_size / config.patch_size, &rates)
+        };
         SwinTransformer {
             patch_embed: PatchEmbed::new(&(path / "patch_embed"), config),
-            layers: (0..config.depths.len())
-                .map(|i| Stage::new(&(&layers / i), config, i, image_size / config.patch_size, &rates[i]))
-                .collect(),
+            layers: config.depths.iter().enumerate().map(|(index, &depth)| stage(index, depth)).collect(),
             norm: layer_norm(path / "norm", config.stage_dim(config.depths.len() - 1)),
         }
     }
@@ -177,26 +179,5 @@ impl PatchMerging {
             .permute([0, 1, 3, 4, 2, 5]) // [batch, half, half, column, row, dim]
             .reshape([batch, half * half, 4 * dim]);
         project(&self.reduction, &self.norm.forward(&merged))
-    }
-}
-
-/// Stochastic depth rates rising linearly over all blocks, stage by stage.
-fn drop_path_rates(depths: &[i64], largest: f64) -> Vec<Vec<f64>> {
-    let last = (depths.iter().sum::<i64>() - 1).max(1) as f64;
-    let mut block = 0..;
-    depths
-        .iter()
-        .map(|&depth| block.by_ref().take(depth as usize).map(|i| largest * f64::from(i) / last).collect())
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn drop_path_rises_to_its_largest_rate() {
-        assert_eq!(drop_path_rates(&[2, 3], 0.4), [vec![0.0, 0.1], vec![0.2, 0.30000000000000004, 0.4]]);
-        assert_eq!(drop_path_rates(&[1], 0.4), [vec![0.0]]);
     }
 }

@@ -35,7 +35,7 @@ fn of_features(run: &Run, phase: &FeaturesPhase, time: Duration) -> Result<f64, 
     let store = VarStore::new(run.device);
     let mut backbone = Backbone::new(&store.root(), &run.config, 0.);
     backbone.prepare_inference();
-    let mut batches = run.image_batches(run.views(phase), phase.batch_size)?;
+    let mut batches = run.image_batches(run.views(phase), phase.variety(), phase.batch_size)?;
     batches.items = (0..batches.images.len()).map(|image| (image, None)).collect();
     let seconds = measured(batches, time, |batch| {
         tch::no_grad(|| {
@@ -58,8 +58,8 @@ fn of_training(
     let network = Network::of_phase(&store.root(), &run.config, phase);
     let _ = phase.precision.prepare(run.device); // what can't be had is told when the phase starts
     let mut optimiser = RAdam::new(&store);
-    let images = &run.dataset.train;
-    let batches = run.batches_of(source(run, phase, images, sizes)?, images, phase, by_caption)?;
+    let images = run.training_images(phase)?;
+    let batches = run.batches_of(source(run, phase, &images, sizes)?, &images, phase, by_caption)?;
     let mut iteration = 0;
     measured(batches, time, |batch| {
         let loss = multiplying_in(phase.precision.matrices(), || {
@@ -85,7 +85,8 @@ fn source(run: &Run, phase: &TrainingPhase, images: &[Image], sizes: &Sizes) -> 
             Ok(InputSource::Features(FeatureReader::open(&features_path(folder, &features.name))?))
         }
         Some(_) => Ok(InputSource::Blank(vec![sizes.tokens, sizes.channels])),
-        None => run.image_source(images),
+        None if phase.sees_captions => Ok(run.caption_source(images)),
+        None => run.image_source(images, phase.image_size.unwrap_or(run.config.image_size)),
     }
 }
 

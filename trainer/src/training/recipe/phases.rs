@@ -3,6 +3,7 @@
 use super::super::precision::Precision;
 use super::super::schedule::Schedule;
 use crate::data::FeatureKind;
+use crate::data::augmentation::Variety;
 use crate::model::Dropouts;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -36,6 +37,12 @@ pub struct FeaturesPhase {
     /// Views of each training image that are stored, the plain one among them, for phases with `augment`.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub views: u64,
+    /// How far the other views are from the plain one.
+    #[serde(default = "usual_crop", skip_serializing_if = "is_usual_crop")]
+    pub smallest_crop: f64,
+    /// As in [`TrainingPhase`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub colour: f64,
 }
 
 /// Steps of the optimiser.
@@ -109,15 +116,31 @@ pub struct TrainingPhase {
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub freeze_batch_norm: bool,
     /// Whether images are seen otherwise in each epoch: one of two is mirrored, with "left" and "right" exchanged in
-    /// its captions, and each side is cropped to 85 to 100 %. A phase that reads features sees one of the views that
-    /// these have.
+    /// its captions, each side is cropped, and with `colour` the light is another. A phase that reads features sees one
+    /// of the views that these have.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub augment: bool,
+    /// With `augment`, the shortest side of a crop, as a part of the photo's.
+    #[serde(default = "usual_crop", skip_serializing_if = "is_usual_crop")]
+    pub smallest_crop: f64,
+    /// With `augment`, how much brightness, contrast and saturation become more or less at most, as a part of
+    /// themselves.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub colour: f64,
+    /// Side of the images in training, where the backbone is trained; by default, as in evaluations and everywhere
+    /// later, the model's. Crops show things larger than they will be, which fewer pixels make up for, at less cost
+    /// (Touvron et al., 2019, "Fixing the train-test resolution discrepancy").
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<i64>,
     /// Pieces of the backbone, from the images on, that are left as they are where it is trained: the stem and each
     /// block of an EfficientNet, the patches and each block of Swin. The first ones see edges and colours of any photo,
     /// and cost most of a step's time and memory.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub frozen_segments: usize,
+    /// Whether captions stand for their images, so that language is learned of captions alone: the encoder reads words
+    /// of one caption of an image, and the decoder learns all of them. For cross-entropy, without `features`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sees_captions: bool,
     /// Longest gradient allowed; none by default.
     #[serde(default)]
     pub clip_gradients: Option<f64>,
@@ -167,8 +190,16 @@ fn is_one<Count: PartialEq + From<u8>>(count: &Count) -> bool {
     *count == 1.into()
 }
 
-fn is_zero(count: &usize) -> bool {
-    *count == 0
+fn is_zero<Count: PartialEq + Default>(count: &Count) -> bool {
+    *count == Count::default()
+}
+
+fn usual_crop() -> f64 {
+    Variety::default().smallest_crop
+}
+
+fn is_usual_crop(side: &f64) -> bool {
+    *side == usual_crop()
 }
 
 fn yes() -> bool {
@@ -225,7 +256,19 @@ impl Phase {
     }
 }
 
+impl FeaturesPhase {
+    /// How far the other views are from the plain one.
+    pub fn variety(&self) -> Variety {
+        Variety { smallest_crop: self.smallest_crop, colour: self.colour }
+    }
+}
+
 impl TrainingPhase {
+    /// How far the images that are seen may be from those in the files, with `augment`.
+    pub fn variety(&self) -> Variety {
+        Variety { smallest_crop: self.smallest_crop, colour: self.colour }
+    }
+
     /// The learning rates.
     pub fn schedule(&self) -> Schedule {
         Schedule {
@@ -255,7 +298,7 @@ impl TrainingPhase {
 
     /// Whether the backbone is trained too.
     pub fn end_to_end(&self) -> bool {
-        self.features.is_none()
+        self.features.is_none() && !self.sees_captions
     }
 }
 

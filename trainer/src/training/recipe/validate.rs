@@ -1,7 +1,7 @@
 //! What a recipe's values must be, beyond their types.
 
 use super::{CHECKPOINT, FeaturesPhase, PRETRAINED, Phase, Recipe, RecipeError, TrainingPhase};
-use crate::data::augmentation::Views;
+use crate::data::augmentation::{Variety, Views};
 
 type Checked = Result<(), RecipeError>;
 
@@ -18,6 +18,8 @@ pub(super) fn validate(recipe: &Recipe) -> Checked {
             Phase::Features(phase) => features(recipe, phase, earlier)?,
             Phase::CrossEntropy(phase) => training(recipe, phase, earlier)?,
             Phase::SelfCritical(phase) => {
+                let images = !phase.sees_captions;
+                require(images, &format!("{name}.sees_captions"), "is for a phase whose step is `cross-entropy`")?;
                 training(recipe, phase, earlier)?;
                 at_least(&format!("{name}.samples"), phase.samples as f64, 2.)?;
                 at_least(&format!("{name}.sample_length"), phase.sample_length as f64, 1.)?;
@@ -30,6 +32,7 @@ pub(super) fn validate(recipe: &Recipe) -> Checked {
 fn features(recipe: &Recipe, phase: &FeaturesPhase, earlier: &[Phase]) -> Checked {
     at_least(&format!("{}.batch_size", phase.name), phase.batch_size as f64, 1.)?;
     at_least(&format!("{}.views", phase.name), phase.views as f64, 1.)?;
+    varied(&phase.name, phase.variety())?;
     let given = recipe.weights.backbone.is_some();
     origin(&format!("{}.backbone", phase.name), &phase.backbone, earlier, given, |phase| phase.end_to_end())
 }
@@ -79,6 +82,15 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
     ] {
         require(value > 0. && value.is_finite(), &key(name), "must be more than 0")?;
     }
+    varied(&phase.name, phase.variety())?;
+    if let Some(size) = phase.image_size {
+        let fits = phase.end_to_end() && !matches!(recipe.model.backbone.as_deref(), None | Some("swin"));
+        require(fits, &key("image_size"), "is for a phase that trains an EfficientNet, on images")?;
+        at_least(&key("image_size"), size as f64, 32.)?;
+    }
+    let alone = phase.features.is_none() && phase.backbone.is_none() && !phase.augment;
+    let must = "is for a phase without `features`, `backbone` and `augment`";
+    require(alone || !phase.sees_captions, &key("sees_captions"), must)?;
     let recomputes = !phase.checkpoint_activations || phase.end_to_end();
     require(recomputes, &key("checkpoint_activations"), "is for a phase that trains the backbone, on images")?;
     if let (Views::Stored(1), Some(features)) = (recipe.views_of(phase), &phase.features) {
@@ -90,6 +102,12 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
     let minutes = phase.save_every_minutes;
     require(minutes > 0. && minutes < 1e6, &key("save_every_minutes"), "must be more than 0 and less than 1e6")?;
     require(phase.min_learning_rate >= 0., &key("min_learning_rate"), "must be at least 0")
+}
+
+fn varied(phase: &str, Variety { smallest_crop, colour }: Variety) -> Checked {
+    let sound = smallest_crop > 0. && smallest_crop <= 1.;
+    require(sound, &format!("{phase}.smallest_crop"), "must be more than 0 and at most 1")?;
+    require((0. ..=1.).contains(&colour), &format!("{phase}.colour"), "must lie in 0 to 1")
 }
 
 /// Weights come from a file under `[weights]`, or from an earlier phase that trained them.

@@ -1,0 +1,200 @@
+//! What phases are made of: the images of a run, where they are read, and the batches of them.
+
+use super::features::features_path;
+use super::language::without_first_captions;
+use super::phase::hash_of;
+use super::recipe::TrainingPhase;
+use super::run::{Run, TrainError};
+use crate::data::augmentation::{Variety, Views};
+use crate::data::batches::mixed;
+use crate::data::karpathy::find_images;
+use crate::data::{BatchMaker, CaptionSet, Dataset, FeatureReader, Image, InputSource};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+impl Run<'_> {
+    /// What a phase learns of: captions, or images alone.
+    pub(super) fn training_batches(&self, phase: &TrainingPhase, by_caption: bool) -> Result<BatchMaker, TrainError> {
+        let images = self.training_images(phase)?;
+        let source = self.source(phase, &images, phase.image_size.unwrap_or(self.config.image_size))?;
+        self.batches_of(source, &images, phase, by_caption)
+    }
+
+    /// Validation images that there is something to compare with.
+    pub(super) fn evaluation_batches(&self, phase: &TrainingPhase) -> Result<BatchMaker, TrainError> {
+        let least = if phase.sees_captions { 2 } else { 1 };
+        let described = self.dataset.validation.iter().filter(|image| image.captions.len() >= least);
+        let images: Vec<Image> = described.take(phase.evaluation_images).cloned().collect();
+        let source = self.source(phase, &images, self.config.image_size)?;
+        let images = if phase.sees_captions { without_first_captions(images) } else { images };
+        Ok(BatchMaker { views: Views::Plain, ..self.batches_of(source, &images, phase, false)? })
+    }
+
+    /// Where a phase reads these images, as squares of this side where it reads their files.
+    fn source(&self, phase: &TrainingPhase, images: &[Image], side: i64) -> Result<InputSource, TrainError> {
+        match &phase.features {
+            _ if phase.sees_captions => Ok(self.caption_source(images)),
+            Some(features) => {
+                let path = features_path(self.folder.path(), features);
+                Ok(InputSource::Features(FeatureReader::open(&path)?))
+            }
+            None => self.image_source(images, side),
+        }
+    }
+
+    /// Batches of a phase over `images`, read from `source`: of their captions, or of themselves.
+    pub(super) fn batches_of(
+        &self,
+        source: InputSource,
+        images: &[Image],
+        phase: &TrainingPhase,
+        by_caption: bool,
+    ) -> Result<BatchMaker, TrainError> {
+        let (longest, per_image) = (self.config.max_sequence_length as usize, phase.captions_per_image);
+        let captions = CaptionSet::new(images, &self.vocabulary, longest, per_image)?;
+        let keep_rest = by_caption && per_image > 1;
+        let items = match by_caption {
+            true => captions.items(),
+            false => (0..images.len()).map(|image| (image, None)).collect(),
+        };
+        let seed = mixed(self.recipe.seed, hash_of(&phase.name) ^ 1);
+        let (images, batch_size) = (images.to_vec(), phase.batch_size);
+        let (views, order) = (self.recipe.views_of(phase), Mutex::default());
+        Ok(BatchMaker { images, captions, source, items, batch_size, keep_rest, views, seed, order })
+    }
+
+    /// Batches of image files, each in the view of its number, for the features phase.
+    pub(super) fn image_batches(
+        &self,
+        seen: Vec<(Image, u64)>,
+        variety: Variety,
+        batch_size: usize,
+    ) -> Result<BatchMaker, TrainError> {
+        let (images, numbers): (Vec<Image>, Vec<u64>) = seen.into_iter().unzip();
+        let source = self.image_source(&images, self.config.image_size)?;
+        let captions = CaptionSet::new(&[], &self.vocabulary, 2, 1)?;
+        let items = Vec::new();
+        Ok(BatchMaker {
+            images,
+            captions,
+            source,
+            items,
+            batch_size,
+            keep_rest: true,
+            views: Views::Listed(numbers, variety),
+            seed: 0,
+            order: Mutex::default(),
+        })
+    }
+
+    /// Image files, to be seen as squares of this side; single ones that are missing are left out when they are read.
+    pub(super) fn image_source(&self, images: &[Image], side: i64) -> Result<InputSource, TrainError> {
+        let folder = &self.recipe.data.images;
+        let paths: Vec<Option<PathBuf>> = images.iter().map(|image| image.find(folder)).collect();
+        let missing = paths.iter().filter(|path| path.is_none()).count();
+        if Self::too_many_missing(missing, images.len()) {
+            find_images(images, folder)?;
+        }
+        let expected = |(path, image): (Option<PathBuf>, &Image)| path.unwrap_or_else(|| folder.join(image.name()));
+        Ok(InputSource::Images {
+            paths: paths.into_iter().zip(images).map(expected).collect(),
+            size: side as u32,
+            normalization: self.config.backbone.normalization(),
+        })
+    }
+
+    /// Whether so few images are there that the folder must be another one.
+    pub(super) fn too_many_missing(missing: usize, images: usize) -> bool {
+        2 * missing > images
+    }
+
+    /// The images of all splits.
+    pub(super) fn all_images(&self) -> Vec<Image> {
+        let Dataset { train, validation, test } = &self.dataset;
+        train.iter().chain(validation).chain(test).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::{Phase, Recipe};
+    use serde_json::json;
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+    use tch::{Device, Tensor};
+
+    /// A recipe of one phase on a picture for training and one for validation, both said to be "a dog" and "a cat".
+    fn recipe(folder: &Path, phase: &str) -> Recipe {
+        let image = |id: i64, split: &str| {
+            let file = format!("{split}.png");
+            image::RgbImage::new(9, 7).save(folder.join(&file)).expect("writable");
+            json!({"imgid": id, "filename": file, "split": split, "sentences": [{"raw": "a dog"}, {"raw": "a cat"}]})
+        };
+        let dataset = json!({"images": [image(1, "train"), image(2, "val")]});
+        std::fs::write(folder.join("dataset.json"), dataset.to_string()).expect("writable");
+        let folder = folder.display();
+        let text = format!(
+            r#"
+            seed = 1
+            [data]
+            dataset = "{folder}/dataset.json"
+            images = "{folder}"
+            min_occurrences = 1
+            [model]
+            backbone = "efficientnet_lite0"
+            image_size = 64
+            d_model = 8
+            num_encoder_layers = 1
+            num_decoder_layers = 1
+            num_heads = 1
+            d_ff = 8
+            encoder_expansion_lengths = [2]
+            decoder_expansion_length = 2
+            [[phase]]
+            name = "xe"
+            step = "cross-entropy"
+            epochs = 1
+            batch_size = 1
+            learning_rate = 1e-3
+            {phase}
+            "#
+        );
+        Recipe::parse(&text, &[]).expect("is one")
+    }
+
+    /// What the first batches of training and of an evaluation show, and the captions of the evaluated image.
+    fn seen(phase: &str) -> (Tensor, Tensor, Vec<String>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let recipe = recipe(folder.path(), phase);
+        let stop = AtomicBool::new(false);
+        let run = Run::open(&recipe, &folder.path().join("run"), Device::Cpu, &stop).expect("opens");
+        let Some(Phase::CrossEntropy(phase)) = recipe.phase("xe") else { panic!("there is such a phase") };
+        let training = run.training_batches(phase, true).expect("are there");
+        let evaluation = run.evaluation_batches(phase).expect("are there");
+        let shown = |batches: &BatchMaker| batches.make(0).expect("made").inputs.tensor;
+        let captions = evaluation.images[0].captions.clone();
+        (shown(&training), shown(&evaluation), captions)
+    }
+
+    #[test]
+    fn a_size_in_training_is_for_training_alone() {
+        let (training, evaluation, captions) = seen("image_size = 32");
+        assert_eq!((training.size(), evaluation.size()), (vec![1, 3, 32, 32], vec![1, 3, 64, 64]));
+        assert_eq!(captions, ["a dog", "a cat"]);
+    }
+
+    #[test]
+    fn of_captions_the_first_is_seen_in_evaluations_and_the_others_are_expected() {
+        let (training, evaluation, captions) = seen("sees_captions = true");
+        assert_eq!(captions, ["a cat"]);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let recipe = recipe(folder.path(), "sees_captions = true");
+        let stop = AtomicBool::new(false);
+        let run = Run::open(&recipe, &folder.path().join("run"), Device::Cpu, &stop).expect("opens");
+        let id = |word: &str| run.vocabulary.id(word).expect("is a word");
+        assert_eq!(evaluation, Tensor::from_slice2(&[[id("a"), id("dog")]]));
+        let words = Vec::<i64>::try_from(training.flatten(0, 1)).expect("integers");
+        assert!(!words.is_empty() && words.iter().all(|word| [id("a"), id("dog"), id("cat")].contains(word)));
+    }
+}

@@ -1,7 +1,7 @@
 //! The `expansionnet` program: reads the command line and runs one command.
 
 use clap::Parser;
-use expansionnet::cli::Cli;
+use expansionnet::cli::{Cli, said};
 use std::env;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Where the log's disk is full, that is no reason to end otherwise.
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "error: {}", said(&error));
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,6 @@
 //! `expansionnet caption`: captions on the command line, by the same intake and worker as the server's.
 
+use super::said;
 use crate::captioning::{CaptionService, Folders, Intake, Loaded, Photo};
 use crate::config::{Config, LogFormat};
 use anyhow::{Context, anyhow, bail};
@@ -169,10 +170,10 @@ impl CaptionPhotos {
             }
             Err(error) => {
                 if self.json {
-                    let line = serde_json::json!({ "image": path, "error": format!("{error:#}") });
+                    let line = serde_json::json!({ "image": path, "error": said(error) });
                     writeln!(out, "{line}")?;
                 }
-                eprintln!("{}: {error:#}", path.display());
+                eprintln!("{}: {}", path.display(), said(error));
             }
         }
         Ok(())

@@ -121,6 +121,15 @@ fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write().with_context(|| format!("{} can't be written", path.display()))
 }
 
+/// An error and what it came of; a cause that an error tells in its own words is not told again.
+pub fn said(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.contains(&cause) {
+        true => said,
+        false if said.is_empty() => cause,
+        false => format!("{said}: {cause}"),
+    })
+}
+
 /// Reads one of the choices of a setting, e.g. `cpu`; the error lists them.
 fn choice<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let deserializer = text.into_deserializer();
@@ -136,6 +145,15 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let missing = anyhow::Error::from(std::io::Error::other("no such file"));
+        assert_eq!(said(&missing), "no such file");
+        assert_eq!(said(&missing.context("a.json can't be read")), "a.json can't be read: no such file");
+        let told = anyhow::Error::from(std::io::Error::other("no such file")).context("a.json: no such file");
+        assert_eq!(said(&told), "a.json: no such file");
     }
 
     #[test]

@@ -58,7 +58,9 @@ fn failure(status: &JobStatus) -> Option<EndReason> {
             "The loss is no number any more: clone this run with a lower {phase}.learning_rate or with \
              {phase}.clip_gradients."
         ),
-        "data" => "The dataset or its images cannot be used: check data.dataset and data.images.".to_owned(),
+        "data" => {
+            "The dataset or its images cannot be used: check data.dataset, data.images and data.captions.".to_owned()
+        }
         "weights" => {
             format!("The weights to start from do not fit: check [weights], {phase}.backbone and {phase}.body.")
         }

@@ -57,6 +57,8 @@ fn language_is_learned_without_pictures_and_taken_on() {
     // have no 4-grams, so that 7.5 of 10 is all right.
     let best = cider.fold(0., f64::max);
     assert!(best > 7.4, "{best} of 7.5");
+    let shown = lines.iter().filter(|line| matches!(line.event, Event::Sample { .. })).count();
+    assert_eq!(shown, 0, "beside pictures that it has not seen");
     let run = made.path("run");
     assert!(!run.join("language/model").exists(), "there is no model without a backbone");
     let refused = package_checkpoint(&run, "language", "best", false, &made.path("model")).expect_err("as well");

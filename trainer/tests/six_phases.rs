@@ -157,4 +157,8 @@ fn every_step_sees_varied_pictures_and_stored_views_are_taken_up_later() {
     assert!(!heard.borrow().iter().any(|line| matches!(line.event, Event::Warning { .. })), "nothing is left out");
     drop(run);
     assert!(stored(&varied, "tuned-features").has(5, 1));
+    let otherwise = all(&["features.views=4", "features.smallest_crop=0.5"]);
+    let run = Run::open(&otherwise, &folder, Device::Cpu, &stop).expect("opens");
+    let error = run.run(Some("features"), &mut Events::default()).expect_err("the stored views are other ones");
+    assert!(matches!(error, TrainError::OtherRecipe(_)), "{error}");
 }

@@ -4,9 +4,10 @@ use super::batches::mixed;
 use fastrand::Rng;
 use image::RgbImage;
 use image::imageops::{crop_imm, flip_horizontal};
+use serde::{Deserialize, Serialize};
 
 /// How far views may be from their photos.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Variety {
     /// Shortest side of a crop, as a part of the photo's.
     pub smallest_crop: f64,

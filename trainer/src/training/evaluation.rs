@@ -6,7 +6,7 @@ use super::events::{Event, Events};
 use super::network::Network;
 use super::run::TrainError;
 use crate::data::batches::to_device;
-use crate::data::{Batch, BatchError, BatchMaker, Inputs};
+use crate::data::{Batch, BatchError, BatchMaker, InputSource, Inputs};
 use crate::decoding::{BeamSearchOptions, IncrementalDecoder, JoinedProjections, beam_search};
 use crate::metrics::{Candidate, EvaluationSettings, evaluate};
 use crate::vocabulary::Vocabulary;
@@ -62,7 +62,9 @@ impl Evaluation {
             return Ok(None);
         }
         let iteration = model.iteration;
-        for (place, caption) in captions.iter().take(SHOWN) {
+        // Beside a photo that was not seen, a caption would say nothing.
+        let shown = if matches!(self.images.source, InputSource::Captions(_)) { 0 } else { SHOWN };
+        for (place, caption) in captions.iter().take(shown) {
             events.tell(self.sample(iteration, *place, caption));
         }
         let name = "validation_loss".to_owned();

@@ -4,14 +4,17 @@ use super::events::{Event, Events};
 use super::recipe::FeaturesPhase;
 use super::run::{Outcome, Run, TrainError};
 use super::start::{Part, load_part, weights_of};
+use crate::data::augmentation::Variety;
 use crate::data::features::{check_disk, disk_need};
 use crate::data::{BatchMaker, FeatureWriter, Image, Prefetch};
 use crate::device::device_name;
 use crate::model::{Backbone, ModelConfig};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
+use tempfile::NamedTempFile;
 
 /// Time between two saves.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
@@ -19,6 +22,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(60);
 const TELL_EVERY: Duration = Duration::from_secs(2);
 /// Written when every image has been tried: the number of views.
 const COMPLETE: &str = "complete";
+/// Written before the first of several views: how they vary.
+const VARIETY: &str = "variety.json";
 
 /// Whether a features phase has tried every image in every view.
 pub(super) fn is_complete(run: &Path, phase: &FeaturesPhase) -> bool {
@@ -45,11 +50,14 @@ pub fn features_path(run: &Path, phase: &str) -> PathBuf {
 /// Stores the features of every image that has none yet.
 pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Events) -> Result<Outcome, TrainError> {
     let folder = run.folder.path().join(&phase.name);
+    let io = |source| TrainError::Io { path: folder.clone(), source };
+    std::fs::create_dir_all(&folder).map_err(io)?;
+    if !varies_alike(&folder, phase).map_err(io)? {
+        return Err(TrainError::OtherRecipe(phase.name.clone()));
+    }
     if is_complete(run.folder.path(), phase) {
         return Ok(Outcome::Completed);
     }
-    let io = |source| TrainError::Io { path: folder.clone(), source };
-    std::fs::create_dir_all(&folder).map_err(io)?;
     let store = VarStore::new(run.device);
     let mut backbone = Backbone::new(&store.root(), &run.config, 0.);
     let weights = weights_of(run.recipe, run.folder.path(), &phase.backbone, Part::Backbone)?;
@@ -84,6 +92,22 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
         std::fs::write(folder.join(COMPLETE), phase.views.to_string()).map_err(io)?;
     }
     Ok(outcome)
+}
+
+/// Whether the views that are stored, if any, vary as the phase's; how these do is written down.
+fn varies_alike(folder: &Path, phase: &FeaturesPhase) -> io::Result<bool> {
+    if phase.views == 1 {
+        return Ok(true); // as they are
+    }
+    let path = folder.join(VARIETY);
+    if path.exists() {
+        let stored: Variety = serde_json::from_slice(&std::fs::read(&path)?)?;
+        return Ok(stored == phase.variety());
+    }
+    let mut beside = NamedTempFile::new_in(folder)?;
+    serde_json::to_writer(&mut beside, &phase.variety())?;
+    beside.persist(path)?;
+    Ok(true)
 }
 
 fn walk(

@@ -52,17 +52,18 @@ impl Sizes {
         let Some(training) = training_phase(phase) else {
             let Phase::Features(phase) = phase else { return 0 };
             // Without gradients, what one layer holds: a tenth, say.
-            let activations = backbone_activations(config) / 10 * phase.batch_size as u64;
+            let activations = backbone_activations(config, config.image_size) / 10 * phase.batch_size as u64;
             return PROGRAM + FLOAT * (self.backbone + activations);
         };
         let (captions, words) = match phase {
             Phase::SelfCritical(_) => (training.samples as u64, training.sample_length as u64),
             _ => (training.captions_per_image as u64, TYPICAL_WORDS.min(config.max_sequence_length as u64)),
         };
+        let activations = backbone_activations(config, training.image_size.unwrap_or(config.image_size));
         let backbone = match training.end_to_end() {
             // Computed twice, those of one part at a time.
-            true if training.checkpoint_activations => backbone_activations(config) / 4,
-            true => backbone_activations(config),
+            true if training.checkpoint_activations => activations / 4,
+            true => activations,
             false => 0,
         };
         let image = backbone + self.encoder_activations(config) + captions * decoder_activations(config, words);
@@ -89,9 +90,9 @@ fn decoder_activations(config: &ModelConfig, words: u64) -> u64 {
     layer * config.num_decoder_layers as u64 + 3 * words * config.vocab_size as u64
 }
 
-/// Numbers kept of an image by the backbone.
-fn backbone_activations(config: &ModelConfig) -> u64 {
-    let pixels = (config.image_size * config.image_size) as u64;
+/// Numbers kept of an image of this side by the backbone.
+fn backbone_activations(config: &ModelConfig, side: i64) -> u64 {
+    let pixels = (side * side) as u64;
     match &config.backbone {
         // Convolution, normalisation and activation of some 130 channels at full size.
         BackboneConfig::EfficientNetLite(_) => 400 * pixels,
@@ -143,6 +144,24 @@ mod tests {
         let frugal = Recipe::parse(PAPER, &settings).expect("is one");
         assert!(sizes.memory(&config, frugal.phase("xe-end-to-end").expect("is there")) as f64 / 1e9 < memory / 2.);
         assert!(sizes.memory(&config, phase("xe")) < sizes.memory(&config, phase("xe-end-to-end")));
+    }
+
+    #[test]
+    fn a_phase_on_smaller_images_takes_less_memory() {
+        let sizes = serde_json::json!({
+            "backbone": "efficientnet_lite0", "image_size": 256, "vocab_size": 8, "max_sequence_length": 8,
+            "d_model": 8, "num_encoder_layers": 1, "num_decoder_layers": 1, "num_heads": 1, "d_ff": 8,
+            "encoder_expansion_lengths": [2], "decoder_expansion_length": 2,
+        });
+        let config: ModelConfig = serde_json::from_value(sizes).expect("the sizes fit together");
+        let memory = |side: u32| {
+            let settings = [format!("xe-end-to-end.image_size={side}"), "xe-end-to-end.batch_size=10".to_owned()];
+            let photos = include_str!("../../../../recipes/photos14k.toml");
+            let recipe = Recipe::parse(photos, &settings).expect("is one");
+            Sizes::default().memory(&config, recipe.phase("xe-end-to-end").expect("is there"))
+        };
+        // Ten images of 400 numbers a pixel.
+        assert_eq!(memory(256) - memory(128), 10 * 400 * (256 * 256 - 128 * 128) * FLOAT);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use support::fake_model::{FAILS, FakeModel, KILLS, PANICS, UNPREPARABLE, picture, service};
+use support::fake_model::{FAILS, FakeModel, KILLS, PANICS, REPEATS, UNPREPARABLE, picture, service};
 use support::web::{TestApp, png};
 use trainer::captioner::SearchOptions;
 
@@ -41,6 +41,14 @@ async fn a_photo_gets_every_beam() {
     let loaded = service.ready().await.expect("loads");
     assert_eq!(loaded.info.id, "fake");
     assert_eq!(captions(Box::pin(service.caption(picture(7, 1), SEARCH))).await, expected(7));
+}
+
+#[tokio::test]
+async fn what_says_a_thing_twice_comes_last() {
+    let service = service(FakeModel::new(), SETTINGS);
+    service.ready().await.expect("loads");
+    let found = captions(Box::pin(service.caption(picture(REPEATS, 1), SEARCH))).await;
+    assert_eq!(found, [expected(REPEATS)[1].as_str(), "A picture of a picture."]);
 }
 
 #[tokio::test]

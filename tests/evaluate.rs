@@ -261,7 +261,9 @@ fn a_killed_run_goes_on_and_comes_to_the_same() {
         assert!(read("killed") == read("whole"), "{file} differs");
     }
 
-    // Captions of another dataset do not go on from it.
+    // Captions in another order and those of another dataset do not go on from it.
+    let message = fault(on_dataset(&folder, "killed", &[&arguments[..], &["--unrepeated-first"]].concat()));
+    assert!(message.contains("captions of another evaluation (another order of captions)"), "{message}");
     let dataset = folder.path().join("dataset.json");
     let changed = fs::read_to_string(&dataset).expect("is there").replace("green", "blue");
     fs::write(&dataset, changed).expect("writable");

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
-use trainer::captioner::{Caption, InferenceError, PreparedImage, SearchOptions};
+use trainer::captioner::{Caption, InferenceError, PreparedImage, SearchOptions, unrepeated_first};
 
 /// One photo waiting for the model.
 pub(super) struct Request {
@@ -126,7 +126,8 @@ fn forward<M: Model>(
             model.search(&M::select(&encoded, &members), &options)?
         };
         let search_ms = milliseconds(started.elapsed());
-        for (position, captions) in members.into_iter().zip(found) {
+        for (position, mut captions) in members.into_iter().zip(found) {
+            unrepeated_first(&mut captions);
             finished[position] = Some(Finished { captions, encode_ms, search_ms });
         }
     }

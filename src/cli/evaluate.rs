@@ -92,6 +92,10 @@ struct ModelRun {
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "5")]
     beam_size: Vec<usize>,
 
+    /// Captions that say a thing twice give way to others of the search, as in the server; else the likeliest counts
+    #[arg(long, requires = "dataset")]
+    unrepeated_first: bool,
+
     /// Images that the model takes at once
     #[arg(long, value_name = "N", default_value_t = 16)]
     batch_size: usize,

@@ -1,6 +1,7 @@
 //! One model folder, or several as an ensemble, in memory: prepared pictures in, captions out.
 
 mod member;
+mod ranking;
 
 use crate::checkpoint::PackageError;
 use crate::decoding::{Beam, BeamSearchOptions, Ensemble, beam_search};
@@ -15,6 +16,7 @@ use std::path::Path;
 use tch::{Device, Kind, TchError, Tensor};
 
 pub use crate::decoding::BeamSearchOptions as SearchOptions;
+pub use ranking::unrepeated_first;
 
 /// How a model folder is to be loaded.
 #[derive(Clone, Debug, Default)]

@@ -50,7 +50,13 @@ impl ModelRun {
         let source = self.source(&captioner, &images, files.as_deref(), &config)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let max_length = captioner.info().max_length;
-        let options = RunOptions { beam_sizes: beam_sizes.clone(), max_length, batch_size: self.batch_size, threads };
+        let options = RunOptions {
+            beam_sizes: beam_sizes.clone(),
+            max_length,
+            unrepeated_first: self.unrepeated_first,
+            batch_size: self.batch_size,
+            threads,
+        };
         let ids: Vec<i64> = images.iter().map(|image| image.id).collect();
         let (mut reporter, mut events) = (Reporter::new(), EventLog::open(self.event_log.as_deref())?);
         caption_images(&captioner, &ids, source, &options, &mut log, |progress| {
@@ -60,7 +66,8 @@ impl ModelRun {
 
         let outcomes = judge(&chosen, &beam_sizes, &log, metrics)?;
         let (model, filepath) = (captioner.info(), self.filepath.as_slice());
-        let evaluation = Evaluation { model, dataset, dataset_hash, filepath, max_length, outcomes };
+        let unrepeated_first = self.unrepeated_first;
+        let evaluation = Evaluation { model, dataset, dataset_hash, filepath, max_length, unrepeated_first, outcomes };
         let photos = files.map(|files| ids.into_iter().zip(files).collect()).unwrap_or_default();
         output::write(folder, &evaluation, &photos, &config.image_limits())?;
         events.end(&evaluation.outcomes);
@@ -116,6 +123,7 @@ impl ModelRun {
             model: info.revision.clone(),
             precision: info.precision.clone(),
             max_length: info.max_length,
+            unrepeated_first: self.unrepeated_first,
             dataset: dataset_hash.to_owned(),
             input: input.canonicalize().with_context(|| input.display().to_string())?,
         })

@@ -26,6 +26,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) filepath: &'a [String],
     /// Longest caption in tokens.
     pub(super) max_length: usize,
+    /// Whether captions that say a thing twice gave way to others.
+    pub(super) unrepeated_first: bool,
     /// Splits in order, and for each of them the numbers of beams in order.
     pub(super) outcomes: Vec<Outcome>,
 }

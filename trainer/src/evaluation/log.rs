@@ -18,6 +18,9 @@ pub struct Origin {
     pub precision: String,
     /// Longest caption in tokens.
     pub max_length: usize,
+    /// Whether captions that say a thing twice gave way to others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unrepeated_first: bool,
     /// SHA-256 (hex) of the dataset's file.
     pub dataset: String,
     /// The folder of the images, or the file of their features.
@@ -31,6 +34,7 @@ impl Origin {
             ("another model", self.model != other.model),
             ("another precision", self.precision != other.precision),
             ("another longest caption", self.max_length != other.max_length),
+            ("another order of captions", self.unrepeated_first != other.unrepeated_first),
             ("another dataset", self.dataset != other.dataset),
             ("other images or features", self.input != other.input),
         ];
@@ -149,6 +153,7 @@ mod tests {
             model: "12ab".into(),
             precision: "float32".into(),
             max_length: 20,
+            unrepeated_first: false,
             dataset: "34cd".into(),
             input: "images".into(),
         }

@@ -3,7 +3,7 @@
 
 use super::source::{Input, Source};
 use super::{CaptionLog, EvaluationError, Prediction};
-use crate::captioner::{Caption, Captioner, InferenceError, SearchOptions};
+use crate::captioner::{Caption, Captioner, InferenceError, SearchOptions, unrepeated_first};
 use crate::data::Prefetch;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ pub struct RunOptions {
     pub beam_sizes: Vec<usize>,
     /// Longest caption in tokens.
     pub max_length: usize,
+    /// Whether captions that say a thing twice give way to others, as in the server.
+    pub unrepeated_first: bool,
     /// Images that the model takes at once.
     pub batch_size: usize,
     /// Threads that read images ahead.
@@ -98,7 +100,10 @@ fn caption_batch(
         }
         let search = SearchOptions { beam_size, max_length: options.max_length };
         let found = captioner.search(&encoded.select(&lacking), &search)?;
-        for (place, beams) in lacking.into_iter().zip(found) {
+        for (place, mut beams) in lacking.into_iter().zip(found) {
+            if options.unrepeated_first {
+                unrepeated_first(&mut beams);
+            }
             let nothing = || InferenceError("the search gave no caption".into());
             let Caption { caption, score, .. } = beams.into_iter().next().ok_or_else(nothing)?;
             predictions.push(Prediction { image: ids[place], beam_size, caption, score });

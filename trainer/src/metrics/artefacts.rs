@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 /// No caption ends in one of these: articles, prepositions that want a noun, conjunctions, auxiliaries, possessives.
-const OPEN_ENDED: [&str; 30] = [
+pub(crate) const OPEN_ENDED: [&str; 30] = [
     "a", "an", "the", "of", "in", "on", "at", "to", "with", "by", "for", "from", "into", "onto", "and", "or", "but",
     "while", "as", "that", "is", "are", "be", "his", "her", "its", "their", "this", "another", "some",
 ];

@@ -239,8 +239,8 @@ mod tests {
             chosen_phases(&recipe, Some(&names)).map_err(|error| error.to_string())
         };
         assert_eq!(chosen(&["xe", "features"]), Ok(vec!["features".to_owned(), "xe".to_owned()]));
-        assert!(chosen(&["xxe"]).expect_err("unknown").contains("features, xe,"));
+        assert!(chosen(&["xxe"]).expect_err("unknown").contains("language, features, xe,"));
         assert!(chosen(&[]).is_err());
-        assert_eq!(chosen_phases(&recipe, None).expect("all").len(), 6);
+        assert_eq!(chosen_phases(&recipe, None).expect("all").len(), 7);
     }
 }

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
+/// The place of `xe` among the recipe's phases.
+const XE: usize = 2;
+
 /// Starts a server that trains on the made dataset.
 async fn training_server(made: &MadeDataset) -> Result<Server> {
     let (runs, roots) = (made.path("runs").display().to_string(), format!("[\"{}\"]", made.path("").display()));
@@ -31,7 +34,7 @@ async fn a_killed_server_finds_its_run_again() -> Result<()> {
     let mut server = training_server(&made).await?;
     let admin = Admin::sign_in(&server).await?;
     let run = Run::create(&admin, &made, 300).await?;
-    run.wait(&admin, "at work in xe", |job| job["phases"][1]["iteration"].as_u64() > Some(3)).await?;
+    run.wait(&admin, "at work in xe", |job| job["phases"][XE]["iteration"].as_u64() > Some(3)).await?;
     server.kill()?;
     let told = run.events()?.len();
     run.tells_more_than(told).context("the process goes on without its server")?;
@@ -46,14 +49,14 @@ async fn a_killed_server_finds_its_run_again() -> Result<()> {
     run.act(&admin, "stop", 409).await?;
 
     run.act(&admin, "resume", 200).await?;
-    run.wait(&admin, "at work again", |job| job["phases"][1]["state"] == "running").await?;
+    run.wait(&admin, "at work again", |job| job["phases"][XE]["state"] == "running").await?;
     run.kill_process()?;
     let job = run.wait(&admin, "interrupted", |job| job["state"] == "interrupted").await?;
-    ensure!(job["reason"]["kind"] == "killed" && job["phases"][1]["state"] == "interrupted", "{job}");
+    ensure!(job["reason"]["kind"] == "killed" && job["phases"][XE]["state"] == "interrupted", "{job}");
 
     run.act(&admin, "resume", 200).await?;
     let job = run.wait(&admin, "completed", |job| job["state"] == "completed").await?;
-    ensure!(job["phases"][1]["iteration"] == job["phases"][1]["iterations"], "{job}");
+    ensure!(job["phases"][XE]["iteration"] == job["phases"][XE]["iterations"], "{job}");
     run.has_every_event(&admin).await?;
     let last = run.events()?.pop().context("events")?;
     ensure!(last["sequence"] == run.events()?.len() - 1, "the trainer has left none out: {last}");
@@ -167,7 +170,7 @@ async fn a_run_on_a_full_disk_fails_with_that_reason_and_goes_on_when_there_is_r
     let mut run = Run::create(&admin, &made, 300).await?;
     // The disk is only seen from inside of the server's name space.
     run.folder = inside.join("runs").join(run.folder.file_name().context("a name")?);
-    run.wait(&admin, "at work in xe", |job| job["phases"][1]["iteration"].as_u64() > Some(3)).await?;
+    run.wait(&admin, "at work in xe", |job| job["phases"][XE]["iteration"].as_u64() > Some(3)).await?;
     super::full_disk::fill_up(&inside.join("filler"))?;
     let job = run.wait(&admin, "failed", |job| job["state"] == "failed").await?;
     std::fs::remove_file(inside.join("filler"))?;

@@ -5,6 +5,9 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use std::process::Command;
 
+/// The place of `features`, the phase that is selected, among the recipe's.
+const FEATURES: usize = 1;
+
 /// Ends the job's process from outside.
 async fn kill(site: &Site, id: &str, signal: &str) {
     let process = site.store.job(id).await.expect("reads").expect("is there").process.expect("at work");
@@ -24,9 +27,12 @@ async fn a_job_is_stopped_resumed_and_completed() {
         (&json!("running"), &json!("train"), &json!("photos14k"))
     );
     assert_eq!(job["actions"], json!(["stop", "force_stop", "clone"]));
-    let phase = |job: &Value| job["phases"][0].clone();
+    let phase = |job: &Value| job["phases"][FEATURES].clone();
     assert_eq!((&phase(&job)["state"], &phase(&job)["iterations"]), (&json!("running"), &json!(8)));
-    assert_eq!((&job["phases"][1]["selected"], &job["phases"][1]["state"]), (&json!(false), &json!("waiting")));
+    assert_eq!(
+        (&job["phases"][FEATURES + 1]["selected"], &job["phases"][FEATURES + 1]["state"]),
+        (&json!(false), &json!("waiting"))
+    );
 
     let stopped = site.post(&format!("/jobs/{id}/stop"), json!({})).await;
     assert_eq!(stopped.json()["state"], "stopping");
@@ -65,7 +71,7 @@ async fn what_a_job_cannot_do_now_is_refused_with_its_state() {
     let forced = site.post(&format!("/jobs/{id}/stop"), json!({"force": true})).await;
     assert_eq!(forced.status, 200, "{}", forced.text());
     let job = site.state(&id, "cancelled").await;
-    assert_eq!(job["phases"][0]["state"], "interrupted");
+    assert_eq!(job["phases"][FEATURES]["state"], "interrupted");
 }
 
 #[tokio::test]
@@ -75,7 +81,7 @@ async fn a_killed_process_is_noticed_and_its_job_resumed() {
     site.at_work(&id).await;
     kill(&site, &id, "KILL").await;
     let job = site.state(&id, "interrupted").await;
-    assert_eq!((&job["reason"]["kind"], &job["phases"][0]["state"]), (&json!("killed"), &json!("interrupted")));
+    assert_eq!((&job["reason"]["kind"], &job["phases"][FEATURES]["state"]), (&json!("killed"), &json!("interrupted")));
     assert_eq!(job["actions"], json!(["resume", "clone", "delete"]));
     site.let_go_on(&id).await;
     assert_eq!(site.post(&format!("/jobs/{id}/resume"), json!({})).await.status, 200);

@@ -75,8 +75,9 @@ pub fn request(made: &MadeDataset, epochs: u64) -> Value {
             "model.swin_mlp_ratio": 2, "model.d_model": 32, "model.num_encoder_layers": 1,
             "model.num_decoder_layers": 1, "model.num_heads": 2, "model.d_ff": 64,
             "model.encoder_expansion_lengths": [4, 8], "model.decoder_expansion_length": 4,
-            "features.kind": "float32", "xe.epochs": epochs, "xe.batch_size": 4, "xe.learning_rate": 4e-3,
-            "xe.warmup_iterations": 5, "xe.anneal": 1.0, "xe.dropouts.encoder": 0, "xe.dropouts.decoder": 0,
+            "features.kind": "float32", "xe-end-to-end.image_size": null, "xe.body": "", "xe.epochs": epochs,
+            "xe.batch_size": 4, "xe.learning_rate": 4e-3, "xe.warmup_iterations": 5, "xe.anneal": 1.0,
+            "xe.dropouts.encoder": 0, "xe.dropouts.decoder": 0,
             "xe.dropouts.encoder_input": 0, "xe.dropouts.decoder_input": 0, "xe.dropouts.other": 0.1,
         },
     })

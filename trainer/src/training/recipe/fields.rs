@@ -229,7 +229,7 @@ mod tests {
     fn a_phase_stands_beside_the_papers_of_its_kind() {
         let fields = of(PHOTOS);
         let rate = field(&fields, "xe.learning_rate");
-        assert_eq!((&rate.value, &rate.paper, rate.kind), (&json!(7e-4), &json!(2e-4), FieldKind::Number));
+        assert_eq!((&rate.value, &rate.paper, rate.kind), (&json!(5e-4), &json!(2e-4), FieldKind::Number));
         assert_eq!(field(&fields, "scst-end-to-end.learning_rate").paper, json!(2e-6));
         assert_eq!(field(&fields, "xe.dropouts.encoder").paper, json!(0.3));
         assert_eq!(field(&fields, "model.d_model").paper, json!(512));

@@ -80,6 +80,9 @@ fn every_checkpoint_is_listed_and_becomes_a_model_folder() {
     assert!(error.to_string().contains("it has state-00000003, "), "{error}");
     let error = package_checkpoint(&run, "scst", "best", false, &made.path("f")).expect_err("has not begun");
     assert!(matches!(error, TrainError::NotTrained(_)), "{error}");
+    std::fs::rename(run.join("xe"), run.join("of-another-recipe")).expect("is there");
+    let error = package_checkpoint(&run, "of-another-recipe", "best", false, &made.path("f")).expect_err("unknown");
+    assert!(matches!(error, TrainError::NoPhase { .. }), "{error}");
     assert!(!made.path("f").exists());
 }
 

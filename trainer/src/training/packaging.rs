@@ -159,6 +159,8 @@ impl Source<'_> {
 
     /// A checkpoint and all weights that make a model of it.
     fn weights(&self, phase: &str, checkpoint: &str) -> Result<(Saved, NamedTensors), TrainError> {
+        // Of a phase that only another recipe has, nobody knows whose backbone its features came of.
+        self.recipe.selected([phase])?;
         let saved = self.find(phase, checkpoint)?;
         let mut tensors = saved.model()?;
         if let Some(backbone) = self.backbone_of_features(phase) {

@@ -25,6 +25,7 @@ impl TrainError {
             | TrainError::Vocabulary(_)
             | TrainError::OtherWords(_)
             | TrainError::TooFewItems { .. }
+            | TrainError::NoFilepath { .. }
             | TrainError::Features(_)
             | TrainError::Batch(_)
             | TrainError::Reward(_)

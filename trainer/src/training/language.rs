@@ -11,11 +11,11 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 impl Run<'_> {
-    /// What a phase is trained on: the dataset's images for training, or those of `data.captions`, if captions are what
-    /// it sees.
+    /// What a phase is trained on: the dataset's images for training, of one folder where it has a `filepath`; or those
+    /// of `data.captions`, if captions are what it sees.
     pub(super) fn training_images(&self, phase: &TrainingPhase) -> Result<Cow<'_, [Image]>, TrainError> {
         let Some(path) = self.recipe.data.captions.as_ref().filter(|_| phase.sees_captions) else {
-            return Ok(Cow::Borrowed(&self.dataset.train));
+            return self.photos(phase);
         };
         let Dataset { validation, test, .. } = &self.dataset;
         let held_out: HashSet<&str> = validation.iter().chain(test).map(stem).collect();

@@ -236,6 +236,7 @@ mod tests {
         assert!(reason(&["xe.checkpoint_activations=true"]).contains("trains the backbone"));
         assert!(reason(&["xe.frozen_segments=3"]).contains("trains the backbone"));
         assert!(reason(&["xe.sees_captions=true"]).starts_with("xe.sees_captions is for a phase without `features`"));
+        assert!(reason(&["xe.sees_captions=true", "xe.filepath=coco"]).starts_with("xe.filepath is for a phase that"));
         assert!(reason(&["scst-end-to-end.sees_captions=true"]).contains("`cross-entropy`"));
         assert!(reason(&["xe-end-to-end.image_size=224"]).contains("EfficientNet"));
         assert!(reason(&["xe.smallest_crop=0"]).starts_with("xe.smallest_crop must be more than 0 and at most 1"));

@@ -56,6 +56,10 @@ pub enum TrainError {
     NoCheckpoint { phase: String, name: String, known: String },
     #[error("{} weights of the {part} are missing or of another shape: {}", .names.len(), some_of(.names))]
     MissingWeights { part: &'static str, names: Vec<String> },
+    #[error(
+        "phase `{phase}` is of photos whose filepath is `{filepath}`, and there are none for training; there is {known}"
+    )]
+    NoFilepath { phase: String, filepath: String, known: String },
     #[error("{items} items make no batch of {batch_size}")]
     TooFewItems { items: usize, batch_size: usize },
     #[error("the loss is no number any more at iteration {iteration}: try a lower learning rate, or clip_gradients")]
@@ -176,9 +180,9 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn self_critical(&self, phase: &TrainingPhase) -> Result<Step, TrainError> {
-        let captions: Vec<&Vec<String>> = self.dataset.train.iter().map(|image| &image.captions).collect();
+        let images = self.training_images(phase)?;
         let captions: Vec<Vec<&str>> =
-            captions.into_iter().map(|captions| captions.iter().map(String::as_str).collect()).collect();
+            images.iter().map(|image| image.captions.iter().map(String::as_str).collect()).collect();
         Ok(Step::SelfCritical(Box::new(Rewarded {
             reward: CiderReward::new(&captions, "EOS")?,
             vocabulary: self.vocabulary.clone(),

@@ -9,6 +9,8 @@ use crate::data::augmentation::{Variety, Views};
 use crate::data::batches::mixed;
 use crate::data::karpathy::find_images;
 use crate::data::{BatchMaker, CaptionSet, Dataset, FeatureReader, Image, InputSource};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -23,11 +25,25 @@ impl Run<'_> {
     /// Validation images that there is something to compare with.
     pub(super) fn evaluation_batches(&self, phase: &TrainingPhase) -> Result<BatchMaker, TrainError> {
         let least = if phase.sees_captions { 2 } else { 1 };
-        let described = self.dataset.validation.iter().filter(|image| image.captions.len() >= least);
+        let wanted = |image: &&Image| image.captions.len() >= least && phase.is_of(image);
+        let described = self.dataset.validation.iter().filter(wanted);
         let images: Vec<Image> = described.take(phase.evaluation_images).cloned().collect();
         let source = self.source(phase, &images, self.config.image_size)?;
         let images = if phase.sees_captions { without_first_captions(images) } else { images };
         Ok(BatchMaker { views: Views::Plain, ..self.batches_of(source, &images, phase, false)? })
+    }
+
+    /// The dataset's images for training, of the phase's folder alone if it names one.
+    pub(super) fn photos(&self, phase: &TrainingPhase) -> Result<Cow<'_, [Image]>, TrainError> {
+        let all = &self.dataset.train;
+        let Some(filepath) = &phase.filepath else { return Ok(Cow::Borrowed(all)) };
+        let images: Vec<Image> = all.iter().filter(|image| phase.is_of(image)).cloned().collect();
+        if images.is_empty() {
+            let known: BTreeSet<&str> = all.iter().map(|image| image.folder.as_str()).collect();
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(TrainError::NoFilepath { phase: phase.name.clone(), filepath: filepath.clone(), known });
+        }
+        Ok(Cow::Owned(images))
     }
 
     /// Where a phase reads these images, as squares of this side where it reads their files.
@@ -118,6 +134,7 @@ impl Run<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::step::Step;
     use crate::training::{Phase, Recipe};
     use serde_json::json;
     use std::path::Path;
@@ -161,6 +178,39 @@ mod tests {
             "#
         );
         Recipe::parse(&text, &[]).expect("is one")
+    }
+
+    /// The files that a phase with this `filepath` is trained on and evaluated on, and how many images rewards know; the
+    /// dataset has one image of each of the folders `a` and `b` in both splits.
+    fn files_of(filepath: &str) -> Result<(Vec<String>, Vec<String>, usize), TrainError> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let recipe = recipe(folder.path(), &format!("filepath = \"{filepath}\""));
+        let image = |id: i64, of: &str, split: &str| json!({"imgid": id, "filepath": of, "filename": format!("{split}.png"), "split": split, "sentences": [{"raw": "a dog"}]});
+        let images = [image(1, "a", "train"), image(2, "b", "train"), image(3, "a", "val"), image(4, "b", "val")];
+        for of in ["a", "b"] {
+            std::fs::create_dir(folder.path().join(of)).expect("writable");
+            for split in ["train", "val"] {
+                let (from, to) = (format!("{split}.png"), format!("{of}/{split}.png"));
+                std::fs::copy(folder.path().join(from), folder.path().join(to)).expect("writable");
+            }
+        }
+        std::fs::write(folder.path().join("dataset.json"), json!({"images": images}).to_string()).expect("writable");
+        let stop = AtomicBool::new(false);
+        let run = Run::open(&recipe, &folder.path().join("run"), Device::Cpu, &stop)?;
+        let Some(Phase::CrossEntropy(phase)) = recipe.phase("xe") else { panic!("there is such a phase") };
+        let names = |batches: BatchMaker| batches.images.iter().map(Image::name).collect::<Vec<String>>();
+        let (training, evaluation) = (run.training_batches(phase, false)?, run.evaluation_batches(phase)?);
+        let Step::SelfCritical(rewarded) = run.self_critical(phase)? else { panic!("rewards") };
+        let known = (0..2).filter(|&image| rewarded.reward.rewards(&[image], &[vec![vec!["a"]]]).is_ok()).count();
+        Ok((names(training), names(evaluation), known))
+    }
+
+    #[test]
+    fn a_filepath_is_all_that_a_phase_learns_of() {
+        let of_b = (vec!["b/train.png".to_owned()], vec!["b/val.png".to_owned()], 1);
+        assert_eq!(files_of("b").expect("is there"), of_b);
+        let error = files_of("c").expect_err("there is no such folder").to_string();
+        assert!(error.contains("`c`") && error.ends_with("there is a, b"), "{error}");
     }
 
     /// What the first batches of training and of an evaluation show, and the captions of the evaluated image.

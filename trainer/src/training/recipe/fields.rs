@@ -51,6 +51,8 @@ pub enum FieldKind {
     Choice,
     /// Yes or no.
     Boolean,
+    /// A name, as the dataset has it.
+    Name,
 }
 
 /// The values of a recipe, in the order of its file.

@@ -2,8 +2,8 @@
 
 use super::super::precision::Precision;
 use super::super::schedule::Schedule;
-use crate::data::FeatureKind;
 use crate::data::augmentation::Variety;
+use crate::data::{FeatureKind, Image};
 use crate::model::Dropouts;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -141,6 +141,10 @@ pub struct TrainingPhase {
     /// of one caption of an image, and the decoder learns all of them. For cross-entropy, without `features`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sees_captions: bool,
+    /// Only images with this `filepath` in the dataset are learned of and evaluated, and only their captions tell rewards
+    /// which words are rare; all by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filepath: Option<String>,
     /// Longest gradient allowed; none by default.
     #[serde(default)]
     pub clip_gradients: Option<f64>,
@@ -267,6 +271,11 @@ impl TrainingPhase {
     /// How far the images that are seen may be from those in the files, with `augment`.
     pub fn variety(&self) -> Variety {
         Variety { smallest_crop: self.smallest_crop, colour: self.colour }
+    }
+
+    /// Whether the image is of the folder that is learned of.
+    pub fn is_of(&self, image: &Image) -> bool {
+        self.filepath.as_ref().is_none_or(|filepath| filepath == &image.folder)
     }
 
     /// The learning rates.

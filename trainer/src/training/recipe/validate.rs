@@ -88,6 +88,8 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
         require(fits, &key("image_size"), "is for a phase that trains an EfficientNet, on images")?;
         at_least(&key("image_size"), size as f64, 32.)?;
     }
+    let photos = phase.filepath.is_none() || !phase.sees_captions;
+    require(photos, &key("filepath"), "is for a phase that sees photos or their features")?;
     let alone = phase.features.is_none() && phase.backbone.is_none() && !phase.augment;
     let must = "is for a phase without `features`, `backbone` and `augment`";
     require(alone || !phase.sees_captions, &key("sees_captions"), must)?;

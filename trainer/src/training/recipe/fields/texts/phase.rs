@@ -1,6 +1,6 @@
 //! What the fields of a phase are called and mean.
 
-use super::super::FieldKind::{Boolean, Choice, Integer, Number};
+use super::super::FieldKind::{Boolean, Choice, Integer, Name, Number};
 use super::Text;
 
 const ALL: &[&str] = &["features", "cross-entropy", "self-critical"];
@@ -195,6 +195,14 @@ pub(in super::super) const PHASE: &[Text] = &[
     .of(CROSS_ENTROPY)
     .advanced()
     .or("false")
+    .ours(),
+    Text::new(
+        "filepath",
+        Name,
+        "Photos of",
+        "The dataset's folder (filepath) whose photos alone are learned of and evaluated; all if empty.",
+    )
+    .advanced()
     .ours(),
     Text::new("clip_gradients", Number, "Longest gradient", "Longer ones are shortened to this; none if empty.")
         .advanced()

@@ -9,13 +9,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use support::fake_model::{FAILS, FakeModel, KILLS, PANICS, REPEATS, UNPREPARABLE, picture, service};
+use support::fake_model::{FAILS, FakeModel, KILLS, PANICS, UNPREPARABLE, picture, service};
 use support::web::{TestApp, png};
 use trainer::captioner::SearchOptions;
 
 const SETTINGS: QueueSettings = QueueSettings { capacity: 8, max_batch_size: 4, timeout: Duration::from_secs(20) };
 
-const SEARCH: SearchOptions = SearchOptions { beam_size: 2, max_length: 20 };
+const SEARCH: SearchOptions = SearchOptions::new(2, 20);
 
 type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Captioned, CaptionError>> + Send + 'a>>;
 
@@ -44,14 +44,6 @@ async fn a_photo_gets_every_beam() {
 }
 
 #[tokio::test]
-async fn what_says_a_thing_twice_comes_last() {
-    let service = service(FakeModel::new(), SETTINGS);
-    service.ready().await.expect("loads");
-    let found = captions(Box::pin(service.caption(picture(REPEATS, 1), SEARCH))).await;
-    assert_eq!(found, [expected(REPEATS)[1].as_str(), "A picture of a picture."]);
-}
-
-#[tokio::test]
 async fn what_waits_is_taken_together_up_to_the_largest_batch() {
     let (model, keeper) = FakeModel::gated();
     let service = service(model, SETTINGS);
@@ -77,7 +69,7 @@ async fn a_batch_may_hold_different_options() {
     service.ready().await.expect("loads");
     let first = queue(&service, 1);
     keeper.entered();
-    let greedy = SearchOptions { beam_size: 1, max_length: 20 };
+    let greedy = SearchOptions::new(1, 20);
     let mut one_beam: Waiting<'_> = Box::pin(service.caption(picture(2, 1), greedy));
     assert!((&mut one_beam).now_or_never().is_none());
     let two_beams = queue(&service, 3);

@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn groups_keep_the_order_of_their_first_member() {
-        let search = |beam_size, max_length| SearchOptions { beam_size, max_length };
+        let search = SearchOptions::new;
         let groups = group_by_options(&[search(5, 20), search(1, 20), search(5, 20), search(5, 9)]);
         assert_eq!(groups, vec![(search(5, 20), vec![0, 2]), (search(1, 20), vec![1]), (search(5, 9), vec![3]),]);
     }

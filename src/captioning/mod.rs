@@ -37,7 +37,7 @@ pub struct QueueSettings {
 /// A photo's captions and where the time went.
 #[derive(Clone, Debug)]
 pub struct Captioned {
-    /// Every beam, best first, those that say a thing twice last; at least one.
+    /// Every beam, in the order of the search; at least one.
     pub captions: Vec<Caption>,
     /// Time in the queue, in milliseconds.
     pub queue_ms: f64,

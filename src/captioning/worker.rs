@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
-use trainer::captioner::{Caption, InferenceError, PreparedImage, SearchOptions, unrepeated_first};
+use trainer::captioner::{Caption, InferenceError, PreparedImage, SearchOptions};
 
 /// One photo waiting for the model.
 pub(super) struct Request {
@@ -126,8 +126,7 @@ fn forward<M: Model>(
             model.search(&M::select(&encoded, &members), &options)?
         };
         let search_ms = milliseconds(started.elapsed());
-        for (position, mut captions) in members.into_iter().zip(found) {
-            unrepeated_first(&mut captions);
+        for (position, captions) in members.into_iter().zip(found) {
             finished[position] = Some(Finished { captions, encode_ms, search_ms });
         }
     }

@@ -135,6 +135,7 @@ impl CaptionPhotos {
         let search = SearchOptions {
             beam_size: self.beam_size.unwrap_or(config.captioning.beam_size),
             max_length: self.max_length.unwrap_or(longest),
+            unrepeated_first: config.captioning.unrepeated_first,
         };
         if search.beam_size == 0 {
             bail!("--beam-size must be 1 or more");

@@ -85,6 +85,8 @@ pub struct CaptioningConfig {
     pub max_beam_size: usize,
     /// Captions in an answer unless the request says.
     pub candidates: usize,
+    /// Captions that say a thing twice go behind the others.
+    pub unrepeated_first: bool,
 }
 
 /// Section `[image]`.

@@ -56,7 +56,7 @@ pub struct NewCaption {
     pub model_id: String,
     /// What was asked.
     pub key: SearchKey,
-    /// Every beam, best first, those that say a thing twice last; at least one.
+    /// Every beam, in the order of the search; at least one.
     pub candidates: Vec<Candidate>,
     /// Where the time went.
     pub timings: Timings,

@@ -82,7 +82,8 @@ impl RequestedOptions {
         // Who asks for fewer beams than there are captions by default gets as many as there are beams.
         let candidates = self.candidates.unwrap_or(settings.candidates.min(beam_size));
         in_range("candidates", candidates, 1, beam_size)?;
-        Ok(CheckedOptions { search: SearchOptions { beam_size, max_length }, candidates })
+        let unrepeated_first = settings.unrepeated_first;
+        Ok(CheckedOptions { search: SearchOptions { beam_size, max_length, unrepeated_first }, candidates })
     }
 }
 
@@ -111,7 +112,7 @@ mod tests {
     }
 
     fn checked(beam_size: usize, max_length: usize, candidates: usize) -> CheckedOptions {
-        CheckedOptions { search: SearchOptions { beam_size, max_length }, candidates }
+        CheckedOptions { search: SearchOptions { beam_size, max_length, unrepeated_first: true }, candidates }
     }
 
     #[test]

@@ -10,13 +10,11 @@ use crate::image::{ImageError, Normalization, normalize, resize_square};
 use crate::vocabulary::Vocabulary;
 use ::image::RgbImage;
 use member::Member;
+use ranking::unrepeated_first;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use tch::{Device, Kind, TchError, Tensor};
-
-pub use crate::decoding::BeamSearchOptions as SearchOptions;
-pub use ranking::unrepeated_first;
 
 /// How a model folder is to be loaded.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +109,24 @@ impl From<TchError> for InferenceError {
 pub struct Preprocessor {
     image_size: u32,
     normalization: Normalization,
+}
+
+/// How captions are searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SearchOptions {
+    /// Captions kept in the race; 1 is greedy.
+    pub beam_size: usize,
+    /// Longest caption in tokens, SOS and EOS included; at least 2.
+    pub max_length: usize,
+    /// Whether captions that say a thing twice go behind the others.
+    pub unrepeated_first: bool,
+}
+
+impl SearchOptions {
+    /// With captions in the order of their scores, as the original has them.
+    pub const fn new(beam_size: usize, max_length: usize) -> Self {
+        SearchOptions { beam_size, max_length, unrepeated_first: false }
+    }
 }
 
 /// One picture as the model wants it.
@@ -276,13 +292,18 @@ impl Captioner {
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn search(&self, encoded: &Encoded, options: &BeamSearchOptions) -> Result<Vec<Vec<Caption>>, InferenceError> {
-        let options = BeamSearchOptions {
+    pub fn search(&self, encoded: &Encoded, options: &SearchOptions) -> Result<Vec<Vec<Caption>>, InferenceError> {
+        let beams = BeamSearchOptions {
             beam_size: options.beam_size.clamp(1, self.info.vocab_size),
             max_length: options.max_length.clamp(2, self.info.max_length),
         };
-        let found = tch::no_grad(|| self.beams(encoded, &options))?;
-        Ok(found.into_iter().map(|beams| beams.into_iter().map(|beam| self.caption(beam)).collect()).collect())
+        let found = tch::no_grad(|| self.beams(encoded, &beams))?;
+        let mut found: Vec<Vec<Caption>> =
+            found.into_iter().map(|beams| beams.into_iter().map(|beam| self.caption(beam)).collect()).collect();
+        if options.unrepeated_first {
+            found.iter_mut().for_each(|captions| unrepeated_first(captions));
+        }
+        Ok(found)
     }
 
     fn beams(&self, encoded: &Encoded, options: &BeamSearchOptions) -> Result<Vec<Vec<Beam>>, TchError> {
@@ -309,7 +330,7 @@ impl Captioner {
         let side = self.info.image_size as usize;
         let blank = PreparedImage { planes: vec![0.; 3 * side * side] };
         let encoded = self.encode(&[blank])?;
-        self.search(&encoded, &BeamSearchOptions { beam_size: 5, max_length: 8 })?;
+        self.search(&encoded, &SearchOptions::new(5, 8))?;
         Ok(())
     }
 }

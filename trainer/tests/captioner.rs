@@ -46,7 +46,7 @@ fn prepared(captioner: &Captioner, name: &str) -> PreparedImage {
 /// Identical tokens and sentences; returns the largest difference of a log-probability.
 fn largest_difference(captioner: &Captioner, prepare: impl Fn(&str) -> PreparedImage) -> f64 {
     let expected = reference_json("tiny_model/expected_image_files.json");
-    let options = SearchOptions { beam_size: 5, max_length: 20 };
+    let options = SearchOptions::new(5, 20);
     let mut largest = 0f64;
     for (name, beams) in expected.as_object().expect("by picture") {
         let encoded = captioner.encode(&[prepare(name)]).expect("encodes");
@@ -88,7 +88,7 @@ fn pillows_pixels_get_the_originals_log_probabilities() {
 fn a_batch_is_captioned_like_its_pictures() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let captioner = tiny_captioner(folder.path(), PrecisionChoice::Float32);
-    let options = SearchOptions { beam_size: 3, max_length: 12 };
+    let options = SearchOptions::new(3, 12);
     let pictures: Vec<_> = ["small.png", "portrait.png", "square.png"].map(|name| prepared(&captioner, name)).to_vec();
     let together = captioner.encode(&pictures).expect("encodes");
     let swapped = captioner.search(&together.select(&[2, 0]), &options).expect("searches");
@@ -103,14 +103,26 @@ fn a_batch_is_captioned_like_its_pictures() {
 }
 
 #[test]
+fn what_says_a_thing_twice_can_come_last() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let captioner = tiny_captioner(folder.path(), PrecisionChoice::Float32);
+    let encoded = captioner.encode(&[prepared(&captioner, "portrait.png")]).expect("encodes");
+    let plain = SearchOptions::new(5, 20);
+    let found = captioner.search(&encoded, &plain).expect("searches").remove(0);
+    assert!(found[1].caption.starts_with("Red table in table in table") && found[2].caption == "Red.", "{found:?}");
+    let tidied = captioner.search(&encoded, &SearchOptions { unrepeated_first: true, ..plain }).expect("searches");
+    assert_eq!(tidied, [[0, 2, 1, 3, 4].map(|place| found[place].clone())]);
+}
+
+#[test]
 fn wishes_beyond_the_model_are_brought_within_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let captioner = tiny_captioner(folder.path(), PrecisionChoice::Float32);
     assert_eq!((captioner.info().max_length, captioner.info().vocab_size), (20, 50));
     let encoded = captioner.encode(&[prepared(&captioner, "small.png")]).expect("encodes");
-    let wide = captioner.search(&encoded, &SearchOptions { beam_size: 999, max_length: 999 }).expect("searches");
+    let wide = captioner.search(&encoded, &SearchOptions::new(999, 999)).expect("searches");
     assert_eq!(wide[0].len(), 50);
-    let short = captioner.search(&encoded, &SearchOptions { beam_size: 0, max_length: 0 }).expect("searches");
+    let short = captioner.search(&encoded, &SearchOptions::new(0, 0)).expect("searches");
     assert_eq!((short[0].len(), short[0][0].tokens.len()), (1, 2));
 }
 
@@ -157,7 +169,7 @@ fn an_ensemble_votes_like_the_originals() {
         .map(|picture| PreparedImage { planes: Vec::try_from(image.get(picture).flatten(0, -1)).expect("floats") })
         .collect();
     let encoded = ensemble.encode(&pictures).expect("encodes");
-    let found = ensemble.search(&encoded, &SearchOptions { beam_size: 3, max_length: 12 }).expect("searches");
+    let found = ensemble.search(&encoded, &SearchOptions::new(3, 12)).expect("searches");
     let expected = &reference_json("tiny_model/expected.json")["ensemble_beam3_maxlen12"];
     for (picture, beams) in found.iter().enumerate() {
         assert_eq!(beams.len(), 3);
@@ -192,7 +204,7 @@ fn a_model_and_itself_write_what_it_writes_alone() {
     let tiny = tiny_folder(folder.path(), "tiny", CHECKPOINT);
     let alone = Captioner::load(&tiny, &cpu()).expect("loads");
     let twice = Captioner::load_ensemble(&[&tiny, &tiny], &cpu()).expect("loads");
-    let options = SearchOptions { beam_size: 5, max_length: 20 };
+    let options = SearchOptions::new(5, 20);
     let pictures = ["small.png", "portrait.png", "square.png"].map(|name| prepared(&alone, name));
     let search = |captioner: &Captioner| {
         let encoded = captioner.encode(&pictures).expect("encodes").select(&[2, 0]);
@@ -236,7 +248,7 @@ fn bfloat16_keeps_the_captions_or_is_refused() {
         Err(error) => return assert!(error.to_string().contains("no bfloat16 arithmetic"), "{error}"),
     };
     assert_eq!(narrow.info().precision, "bfloat16");
-    let search = SearchOptions { beam_size: 5, max_length: 20 };
+    let search = SearchOptions::new(5, 20);
     for name in ["landscape.png", "portrait.png", "small.png", "square.png"] {
         let best = |captioner: &Captioner| {
             let encoded = captioner.encode(&[prepared(captioner, name)]).expect("encodes");

@@ -53,7 +53,7 @@ fn six_phases_end_with_a_model_that_captions_its_pictures() {
         for (picture, pixels) in pictures() {
             let prepared = captioner.preprocessor().prepare(&pixels).expect("prepares");
             let encoded = captioner.encode(&[prepared]).expect("encodes");
-            let search = SearchOptions { beam_size: 3, max_length: 8 };
+            let search = SearchOptions::new(3, 8);
             let found = captioner.search(&encoded, &search).expect("searches");
             assert_eq!(found[0][0].caption, picture.caption, "{phase}");
         }

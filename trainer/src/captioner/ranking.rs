@@ -8,7 +8,7 @@ use crate::metrics::artefacts::OPEN_ENDED;
 ///
 /// Training on CIDEr-D rewards them now and then ("a man riding a bike on a bike"), and among the beams there is mostly
 /// another one. What it gives the bundled model: docs/TRAINING.md.
-pub fn unrepeated_first(captions: &mut [Caption]) {
+pub(super) fn unrepeated_first(captions: &mut [Caption]) {
     captions.sort_by_cached_key(|caption| says_twice(&caption.caption));
 }
 

@@ -3,7 +3,7 @@
 
 use super::source::{Input, Source};
 use super::{CaptionLog, EvaluationError, Prediction};
-use crate::captioner::{Caption, Captioner, InferenceError, SearchOptions, unrepeated_first};
+use crate::captioner::{Caption, Captioner, InferenceError, SearchOptions};
 use crate::data::Prefetch;
 use std::time::{Duration, Instant};
 
@@ -98,12 +98,10 @@ fn caption_batch(
         if lacking.is_empty() {
             continue;
         }
-        let search = SearchOptions { beam_size, max_length: options.max_length };
+        let RunOptions { max_length, unrepeated_first, .. } = *options;
+        let search = SearchOptions { beam_size, max_length, unrepeated_first };
         let found = captioner.search(&encoded.select(&lacking), &search)?;
-        for (place, mut beams) in lacking.into_iter().zip(found) {
-            if options.unrepeated_first {
-                unrepeated_first(&mut beams);
-            }
+        for (place, beams) in lacking.into_iter().zip(found) {
             let nothing = || InferenceError("the search gave no caption".into());
             let Caption { caption, score, .. } = beams.into_iter().next().ok_or_else(nothing)?;
             predictions.push(Prediction { image: ids[place], beam_size, caption, score });

@@ -125,7 +125,7 @@ impl ExportPth {
 
     fn weights(&self) -> anyhow::Result<(ModelConfig, NamedTensors)> {
         match (&self.source, &self.model) {
-            (Some(source), _) => Ok(checkpoint_weights(&source.run, &source.phase, source.checkpoint())?),
+            (Some(source), _) => Ok(checkpoint_weights(&source.run, &source.phase, source.checkpoint(), self.body)?),
             (None, Some(folder)) => Ok(package::weights(folder)?),
             (None, None) => bail!("give a checkpoint by --run and --phase, or a model folder by --model"),
         }

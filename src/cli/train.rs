@@ -7,13 +7,13 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use trainer::device::DeviceChoice;
 use trainer::training::events::{Listener, json_lines};
-use trainer::training::recipe::PAPER;
+use trainer::training::recipe::{self, PAPER};
 use trainer::training::{Event, Events, Outcome, Phase, Recipe, Run, RunFolder, TrainError};
 
 /// Exit code of a run that was asked to stop and has saved its state.
@@ -126,7 +126,7 @@ impl RunArguments {
     }
 
     fn kept_recipe(&self) -> PathBuf {
-        self.run.join("recipe.toml")
+        self.run.join(recipe::FILE)
     }
 
     fn start(&self, recipe: &Recipe, phases: &[String]) -> anyhow::Result<ExitCode> {
@@ -168,19 +168,12 @@ impl RunArguments {
     ) -> Result<Outcome, TrainError> {
         let device = self.device.resolve()?;
         let stop = Arc::new(AtomicBool::new(false));
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source| TrainError::Io { path, source }
-        };
         for signal in [SIGTERM, SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(io(Path::new("signals")))?;
+            let registered = signal_hook::flag::register(signal, Arc::clone(&stop));
+            registered.map_err(|source| TrainError::Io { path: "signals".into(), source })?;
         }
         let run = Run::begin(recipe, folder, device, &stop)?;
-        let kept = self.kept_recipe();
-        if !kept.exists() {
-            let text = toml::to_string(recipe).map_err(std::io::Error::other);
-            text.and_then(|text| std::fs::write(&kept, text)).map_err(io(&kept))?;
-        }
+        run.keep_recipe(phases.iter().copied())?;
         run.run(phases.iter().copied(), events)
     }
 }

@@ -9,7 +9,7 @@ use trainer::training::recipe::{PAPER, RecipeError};
 use trainer::training::{Phase, Recipe};
 
 /// The recipe's file in a run's folder.
-pub const FILE: &str = "recipe.toml";
+pub use trainer::training::recipe::FILE;
 
 /// A recipe that comes with the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -184,7 +184,8 @@ fn a_missing_picture_is_left_out_and_counted_once() {
             _ => None,
         })
         .collect();
-    assert_eq!(warnings, ["1 training images are left out for want of their features, e.g. red-disc.png"]);
+    let left_out = |kind: &str| format!("1 {kind} images are left out for want of their features, e.g. red-disc.png");
+    assert_eq!(warnings, [left_out("training"), left_out("validation")]);
 }
 
 #[test]
@@ -232,7 +233,7 @@ fn a_batch_of_damaged_pictures_alone_is_passed_over() {
     assert_eq!(opened.run(Some("xe-end-to-end"), &mut events).expect("trains"), Outcome::Completed);
     let left_out = |line: &Line| {
         line.phase.as_deref() == Some("xe-end-to-end")
-            && matches!(&line.event, Event::Warning { message } if message.contains("red-disc.png"))
+            && matches!(&line.event, Event::Warning { message } if message.starts_with("left out: ") && message.contains("red-disc.png"))
     };
     assert_eq!(lines(&run).iter().filter(|line| left_out(line)).count(), 2); // once for each of its captions
 }

@@ -4,13 +4,13 @@
 //! libtorch itself writes modules of TorchScript only; so the few opcodes that a dictionary of tensors takes are
 //! written here. [`super::tensors`] reads them again.
 
-use super::tensors::NamedTensors;
+use super::tensors::{NamedTensors, bytes};
 use crate::model::swin::buffers;
 use crate::model::{BackboneConfig, ModelConfig};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -123,13 +123,6 @@ impl<'a> Archive<'a> {
     fn finish(self) -> Result<(), ZipError> {
         Ok(self.0.finish()?.flush()?)
     }
-}
-
-fn bytes(tensor: &Tensor) -> Result<Vec<u8>, PthError> {
-    let tensor = tensor.f_to_device(Device::Cpu)?.f_contiguous()?;
-    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-    Ok(bytes)
 }
 
 /// The pickle of the dictionary; the `n`-th tensor's bytes are the file `data/n`.

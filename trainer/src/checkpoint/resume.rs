@@ -155,6 +155,19 @@ impl Checkpoints {
         Ok(path)
     }
 
+    /// Removes a best model that a phase with other numbers left before its first state: it is none of this one.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn forget_best_of_others(&self, recipe: &str) -> Result<(), ResumeError> {
+        for (_, path) in listed(&self.folder, BEST)? {
+            if read_progress(&path)?.recipe != recipe {
+                fs::remove_dir_all(&path).map_err(failed(&path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The newest state, if there is any.
     ///
     /// # Errors
@@ -320,6 +333,17 @@ mod tests {
         assert_eq!(newest.optimiser["step"].int64_value(&[0]), 3);
         let best = checkpoints.best_model().expect("readable").expect("there is one");
         assert_eq!(best["w"].double_value(&[0]), 9.);
+    }
+
+    #[test]
+    fn the_best_of_another_recipe_is_forgotten() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let checkpoints = Checkpoints::open(folder.path(), 1).expect("made");
+        checkpoints.save_best(&tensors(9.), &progress(9)).expect("saved");
+        checkpoints.forget_best_of_others("r").expect("forgets");
+        assert_eq!(names(folder.path()), ["best-00000009"]);
+        checkpoints.forget_best_of_others("another").expect("forgets");
+        assert!(names(folder.path()).is_empty());
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! A `.pth` holds a pickle, which is a program; it is parsed for tensors and never executed.
 
 use pytorch_reader::{DType, PytorchError, PytorchReader};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// Tensors by name, in the order of their names; floating-point ones are float32.
 pub type NamedTensors = BTreeMap<String, Tensor>;
@@ -56,6 +57,27 @@ pub fn read_tensors(path: &Path) -> Result<NamedTensors, CheckpointError> {
         return Err(CheckpointError::Empty { path: path.to_owned() });
     }
     Ok(tensors.into_iter().map(|(name, tensor)| (name, widened(tensor))).collect())
+}
+
+/// SHA-256 (hex) of the tensors' names and values.
+///
+/// # Errors
+/// What libtorch says.
+pub fn digest(tensors: &NamedTensors) -> Result<String, TchError> {
+    let mut hash = Sha256::new();
+    for (name, tensor) in tensors {
+        hash.update(name);
+        hash.update(bytes(tensor)?);
+    }
+    Ok(format!("{:x}", hash.finalize()))
+}
+
+/// The values as they lie in memory.
+pub(super) fn bytes(tensor: &Tensor) -> Result<Vec<u8>, TchError> {
+    let tensor = tensor.f_to_device(Device::Cpu)?.f_contiguous()?;
+    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+    Ok(bytes)
 }
 
 fn read_safetensors(path: &Path) -> Result<Vec<(String, Tensor)>, CheckpointError> {

@@ -3,7 +3,7 @@
 mod needs;
 mod pace;
 
-use super::features::{is_complete, shape};
+use super::features::{features_path, is_complete, shape};
 use super::folder::RunFolder;
 use super::packaging::training_phase;
 use super::recipe::{Phase, Recipe, TrainingPhase};
@@ -148,6 +148,7 @@ impl Check<'_> {
     fn all(&mut self, measure: Option<Duration>) -> Result<(), TrainError> {
         self.images();
         self.captions();
+        self.inputs();
         let sizes = self.model()?;
         self.work();
         self.disk(&sizes);
@@ -203,6 +204,41 @@ impl Check<'_> {
         }
         if dataset.validation.is_empty() {
             report.find(Level::Warning, "validation", "there are no validation images: no checkpoint can be the best");
+        }
+    }
+
+    /// What a phase takes of others must be there, or be made before it.
+    fn inputs(&mut self) {
+        for (place, phase) in self.phases.clone().into_iter().enumerate() {
+            if self.is_complete(phase) {
+                continue;
+            }
+            let chosen = |name: &str| self.phases[..place].iter().any(|earlier| earlier.name() == name);
+            let lacking = |name: &&str| !chosen(name) && !self.is_there(name);
+            let lacking: Vec<String> = self.taken(phase).into_iter().filter(lacking).map(str::to_owned).collect();
+            for other in lacking {
+                let message = format!(
+                    "phase `{}` goes on with what `{other}` makes, which is neither there nor among the phases to run",
+                    phase.name()
+                );
+                self.report.find(Level::Error, "weights", message);
+            }
+        }
+    }
+
+    /// The phases whose features and weights a phase has still to read.
+    fn taken<'p>(&self, phase: &'p Phase) -> Vec<&'p str> {
+        let weights = origins(phase).into_iter().map(|(_, origin)| origin).filter(|_| !self.has_begun(phase));
+        let features = training_phase(phase).and_then(|phase| phase.features.as_deref());
+        weights.chain(features).filter(|origin| self.run.recipe.phase(origin).is_some()).collect()
+    }
+
+    /// Whether a phase has left something to go on with.
+    fn is_there(&self, name: &str) -> bool {
+        let folder = self.run.folder.path();
+        match self.run.recipe.phase(name) {
+            Some(Phase::Features(_)) => features_path(folder, name).exists(),
+            _ => Checkpoints::at(&folder.join(name), 1).all().is_ok_and(|saved| !saved.is_empty()),
         }
     }
 

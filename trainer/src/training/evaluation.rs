@@ -5,6 +5,7 @@ use super::cross_entropy::{LabelSmoothing, loss_of_captions};
 use super::events::{Event, Events};
 use super::network::Network;
 use super::run::TrainError;
+use crate::data::batches::Item;
 use crate::data::batches::to_device;
 use crate::data::{Batch, BatchError, BatchMaker, InputSource, Inputs};
 use crate::decoding::{BeamSearchOptions, IncrementalDecoder, JoinedProjections, beam_search};
@@ -13,6 +14,8 @@ use crate::vocabulary::Vocabulary;
 use std::path::PathBuf;
 use tch::{Device, Tensor};
 
+/// The part of the images that must be readable for an evaluation to count.
+const LEAST: f64 = 0.9;
 /// Images whose captions are shown.
 const SHOWN: usize = 4;
 
@@ -45,17 +48,23 @@ struct Loss {
 }
 
 impl Evaluation {
-    /// Captions the images, tells the figures and a few captions, and gives CIDEr-D; none without images.
+    /// Captions the images, tells the figures and a few captions, and gives CIDEr-D; none without images, or where many
+    /// can't be read.
     pub fn run(&self, model: &Judged, events: &mut Events) -> Result<Option<f64>, TrainError> {
-        let places: Vec<usize> = (0..self.images.images.len()).collect();
-        let mut captions = Vec::with_capacity(places.len());
+        let items: Vec<Item> = self.images.items.iter().map(|&(place, _)| (place, Some(0))).collect();
+        let mut captions = Vec::with_capacity(items.len());
         let mut loss = Loss::default();
-        for places in places.chunks(self.batch_size) {
-            let items: Vec<_> = places.iter().map(|&place| (place, Some(0))).collect();
-            let batch = match self.images.collect(&items) {
-                Err(BatchError::NoImages(_)) => continue, // as single ones that can't be read
+        for items in items.chunks(self.batch_size) {
+            let batch = match self.images.collect(items) {
+                Err(error @ BatchError::NoImages(_)) => {
+                    events.warn(format!("left out of the evaluation: {error}"));
+                    continue;
+                }
                 batch => batch?,
             };
+            for skipped in &batch.skipped {
+                events.warn(format!("left out of the evaluation: {skipped}"));
+            }
             captions.extend(self.judge(model, &batch, &mut loss)?);
         }
         if captions.is_empty() {
@@ -77,7 +86,8 @@ impl Evaluation {
         let metrics = report.figures();
         let cider = metrics.get("CIDEr-D").copied();
         events.tell(Event::Evaluation { iteration, images: report.images, metrics });
-        Ok(cider)
+        // Of much fewer images than other evaluations, it is no figure to choose a checkpoint by.
+        Ok(cider.filter(|_| LEAST * items.len() as f64 <= report.images as f64))
     }
 
     fn sample(&self, iteration: u64, place: usize, caption: &str) -> Event {

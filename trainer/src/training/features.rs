@@ -1,20 +1,20 @@
 //! The features phase: every image once through the backbone, onto the disk.
 
 use super::events::{Event, Events};
+use super::made_of::MadeOf;
+use super::phase::MOST_UNREADABLE;
 use super::recipe::FeaturesPhase;
 use super::run::{Outcome, Run, TrainError};
-use super::start::{Part, load_part, weights_of};
-use crate::data::augmentation::Variety;
+use super::start::{Part, backbone_alone, load_part, weights_of};
 use crate::data::features::{check_disk, disk_need};
-use crate::data::{BatchMaker, FeatureWriter, Image, Prefetch};
+use crate::data::{BatchError, BatchMaker, FeatureWriter, Image, Prefetch};
 use crate::device::device_name;
 use crate::model::{Backbone, ModelConfig};
-use std::io;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};
-use tempfile::NamedTempFile;
 
 /// Time between two saves.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
@@ -22,8 +22,6 @@ const SAVE_EVERY: Duration = Duration::from_secs(60);
 const TELL_EVERY: Duration = Duration::from_secs(2);
 /// Written when every image has been tried: the number of views.
 const COMPLETE: &str = "complete";
-/// Written before the first of several views: how they vary.
-const VARIETY: &str = "variety.json";
 
 /// Whether a features phase has tried every image in every view.
 pub(super) fn is_complete(run: &Path, phase: &FeaturesPhase) -> bool {
@@ -52,21 +50,26 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
     let folder = run.folder.path().join(&phase.name);
     let io = |source| TrainError::Io { path: folder.clone(), source };
     std::fs::create_dir_all(&folder).map_err(io)?;
-    if !varies_alike(&folder, phase).map_err(io)? {
-        return Err(TrainError::OtherRecipe(phase.name.clone()));
-    }
     if is_complete(run.folder.path(), phase) {
-        return Ok(Outcome::Completed);
+        let varied = (phase.views > 1).then(|| phase.variety());
+        let of_these = |made_of: MadeOf| made_of.is_of(run.config.image_size, varied);
+        return match MadeOf::read(run.folder.path(), &phase.name)?.is_none_or(of_these) {
+            true => Ok(Outcome::Completed),
+            false => Err(TrainError::OtherRecipe(phase.name.clone())),
+        };
     }
     let store = VarStore::new(run.device);
     let mut backbone = Backbone::new(&store.root(), &run.config, 0.);
     let weights = weights_of(run.recipe, run.folder.path(), &phase.backbone, Part::Backbone)?;
+    let weights = backbone_alone(weights, &run.config.backbone);
     load_part(&store, &weights, Part::Backbone, &run.config.backbone)?;
     backbone.prepare_inference();
+    MadeOf::by(phase, &weights, &run.config)?.keep(run.folder.path(), &phase.name)?;
 
     let mut writer = FeatureWriter::open(&features_path(run.folder.path(), &phase.name), phase.kind)?;
-    let all = run.views(phase);
-    let left: Vec<_> = all.iter().filter(|(image, view)| !writer.has(image.id, *view)).cloned().collect();
+    let (all, missing) = (run.views(phase), missing_images(run, events)?);
+    let is_left = |(image, view): &&(Image, u64)| !writer.has(image.id, *view) && !missing.contains(&image.id);
+    let left: Vec<_> = all.iter().filter(is_left).cloned().collect();
     let (tokens, channels) = shape(&backbone, &run.config, run.device)?;
     let needed = disk_need(left.len(), tokens, channels, phase.kind);
     check_disk(&folder, needed)?;
@@ -94,20 +97,14 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
     Ok(outcome)
 }
 
-/// Whether the views that are stored, if any, vary as the phase's; how these do is written down.
-fn varies_alike(folder: &Path, phase: &FeaturesPhase) -> io::Result<bool> {
-    if phase.views == 1 {
-        return Ok(true); // as they are
+/// The numbers of the images whose files are missing, which are told once.
+fn missing_images(run: &Run, events: &mut Events) -> Result<HashSet<i64>, TrainError> {
+    let all = run.all_images();
+    let missing: Vec<&Image> = run.missing(&all)?;
+    if let Some(first) = missing.first() {
+        events.warn(format!("{} images are left out for want of their file, e.g. {}", missing.len(), first.name()));
     }
-    let path = folder.join(VARIETY);
-    if path.exists() {
-        let stored: Variety = serde_json::from_slice(&std::fs::read(&path)?)?;
-        return Ok(stored == phase.variety());
-    }
-    let mut beside = NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(&mut beside, &phase.variety())?;
-    beside.persist(path)?;
-    Ok(true)
+    Ok(missing.into_iter().map(|image| image.id).collect())
 }
 
 fn walk(
@@ -128,11 +125,12 @@ fn walk(
     });
     let (mut saved, mut told, began) = (Instant::now(), None::<Instant>, Instant::now());
     let before = total - names.len();
-    let mut seen = 0;
+    let (mut seen, mut unreadable) = (0, 0);
     for (index, batch) in ahead.enumerate() {
         seen += size.min(names.len() - index * size);
         match batch {
             Ok(batch) => {
+                unreadable = 0;
                 for skipped in &batch.skipped {
                     events.warn(format!("left out: {skipped}"));
                 }
@@ -145,7 +143,12 @@ fn walk(
                     writer.add(image, view, &features.get(row as i64))?;
                 }
             }
-            Err(error) => events.warn(format!("left out: {error}")),
+            // A damaged image or two; but where a disk has gone, features of a part of the images would pass for all.
+            Err(error @ BatchError::NoImages(_)) if unreadable < MOST_UNREADABLE => {
+                unreadable += 1;
+                events.warn(format!("left out: {error}"));
+            }
+            Err(error) => return Err(error.into()),
         }
         if told.is_none_or(|told| told.elapsed() > TELL_EVERY) || seen == names.len() {
             tell(before, seen, total, began, events);

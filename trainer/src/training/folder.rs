@@ -1,9 +1,13 @@
-//! The folder of a run, kept from other processes.
+//! The folder of a run, kept from other processes, and the recipe in it.
 
-use super::run::TrainError;
+use super::recipe::{FILE, Recipe};
+use super::run::{Run, TrainError};
+use crate::checkpoint::Checkpoints;
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::NamedTempFile;
 
 /// A run's folder in which no other process trains, as long as this or a clone of it lives.
 #[derive(Clone, Debug)]
@@ -37,5 +41,34 @@ impl RunFolder {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl Run<'_> {
+    /// Writes the recipe into the folder in place of the one that lies there, if it is another: it is what the run goes
+    /// on with, and what says whose backbone the features of a phase came of.
+    ///
+    /// # Errors
+    /// When one of these phases (all, where none is named) was begun with other numbers, or the disk refuses.
+    pub fn keep_recipe<'n>(&self, phases: impl IntoIterator<Item = &'n str>) -> Result<(), TrainError> {
+        let path = self.folder.path().join(FILE);
+        if Recipe::read(&path, &[]).is_ok_and(|kept| &kept == self.recipe) {
+            return Ok(());
+        }
+        for phase in self.recipe.selected(phases)? {
+            let begun = Checkpoints::at(&self.folder.path().join(phase.name()), 1).progress()?;
+            if begun.is_some_and(|begun| begun.recipe != self.recipe.phase_hash(phase.name())) {
+                return Err(TrainError::OtherRecipe(phase.name().to_owned()));
+            }
+        }
+        let write = || {
+            let text = toml::to_string(self.recipe).map_err(io::Error::other)?;
+            let mut beside = NamedTempFile::new_in(self.folder.path())?;
+            beside.write_all(text.as_bytes())?;
+            beside.as_file().sync_all()?;
+            beside.persist(&path)?;
+            io::Result::Ok(())
+        };
+        write().map_err(|source| TrainError::Io { path: path.clone(), source })
     }
 }

@@ -12,6 +12,7 @@ mod failure;
 pub mod features;
 pub mod folder;
 mod language;
+mod made_of;
 mod meter;
 pub mod network;
 pub mod packaging;

@@ -1,8 +1,9 @@
 //! The checkpoints of a run, and model folders of them: to serve, to evaluate, to hand on.
 
-use super::recipe::{Phase, Recipe, RecipeError, TrainingPhase};
+use super::made_of::MadeOf;
+use super::recipe::{FILE as RECIPE, Phase, Recipe, RecipeError, TrainingPhase};
 use super::run::{Run, TrainError, sizes_and_words};
-use super::start::{Part, weights_of};
+use super::start::{Part, backbone_alone, weights_of};
 use crate::checkpoint::package::{self, CONFIG, Contents, VOCABULARY};
 use crate::checkpoint::resume::Saved;
 use crate::checkpoint::{Checkpoints, NamedTensors};
@@ -73,14 +74,14 @@ pub fn package_checkpoint(
     float16: bool,
     output: &Path,
 ) -> Result<(), TrainError> {
-    let recipe = Recipe::read(&run.join("recipe.toml"), &[])?;
+    let recipe = Recipe::read(&run.join(RECIPE), &[])?;
     let (config, vocabulary) = description(&recipe, &run.join(phase))?;
     let kind = if float16 { Kind::Half } else { Kind::Float };
     Source { recipe: &recipe, run, config: &config, vocabulary: &vocabulary }.package(phase, checkpoint, kind, output)
 }
 
-/// All weights of a checkpoint (`best`, `newest` or its name), its own and those of the backbone whose features it
-/// was trained on, and the sizes of their model.
+/// The weights of a checkpoint (`best`, `newest` or its name) and the sizes of their model: its own alone, if the body
+/// is all that is wanted, else with those of the backbone whose features it was trained on.
 ///
 /// # Errors
 /// As [`package_checkpoint`].
@@ -88,11 +89,15 @@ pub fn checkpoint_weights(
     run: &Path,
     phase: &str,
     checkpoint: &str,
+    body_alone: bool,
 ) -> Result<(ModelConfig, NamedTensors), TrainError> {
-    let recipe = Recipe::read(&run.join("recipe.toml"), &[])?;
+    let recipe = Recipe::read(&run.join(RECIPE), &[])?;
     let (config, vocabulary) = description(&recipe, &run.join(phase))?;
     let source = Source { recipe: &recipe, run, config: &config, vocabulary: &vocabulary };
-    let (_, tensors) = source.weights(phase, checkpoint)?;
+    let tensors = match body_alone {
+        true => source.find(phase, checkpoint)?.model()?,
+        false => source.weights(phase, checkpoint)?.1,
+    };
     Ok((config, tensors))
 }
 
@@ -142,9 +147,6 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// See [`package_checkpoint`].
     pub fn package(&self, phase: &str, checkpoint: &str, kind: Kind, output: &Path) -> Result<(), TrainError> {
-        if self.recipe.phase(phase).and_then(training_phase).is_some_and(|phase| phase.sees_captions) {
-            return Err(TrainError::NoBackbone(phase.to_owned()));
-        }
         let (saved, tensors) = self.weights(phase, checkpoint)?;
         let model_card = self.model_card(phase, &saved);
         let contents = Contents {
@@ -159,12 +161,12 @@ impl Source<'_> {
 
     /// A checkpoint and all weights that make a model of it.
     fn weights(&self, phase: &str, checkpoint: &str) -> Result<(Saved, NamedTensors), TrainError> {
-        // Of a phase that only another recipe has, nobody knows whose backbone its features came of.
-        self.recipe.selected([phase])?;
         let saved = self.find(phase, checkpoint)?;
         let mut tensors = saved.model()?;
-        if let Some(backbone) = self.backbone_of_features(phase) {
-            tensors.extend(self.backbone(backbone)?);
+        let prefix = format!("{}.", Backbone::prefix(&self.config.backbone));
+        // A phase that trained the backbone has it, whatever the recipe says of the phase by now.
+        if !tensors.keys().any(|name| name.starts_with(&prefix)) {
+            tensors.extend(self.backbone(phase)?);
         }
         Ok((saved, tensors))
     }
@@ -187,20 +189,19 @@ impl Source<'_> {
         }
     }
 
-    /// Where the backbone's weights come from, of a phase that reads stored features.
-    fn backbone_of_features(&self, phase: &str) -> Option<&str> {
-        let features = training_phase(self.recipe.phase(phase)?)?.features.as_deref()?;
-        match self.recipe.phase(features)? {
-            Phase::Features(features) => Some(&features.backbone),
-            Phase::CrossEntropy(_) | Phase::SelfCritical(_) => None,
+    /// The backbone that made the features which a phase reads.
+    fn backbone(&self, phase: &str) -> Result<NamedTensors, TrainError> {
+        self.recipe.selected([phase])?;
+        let features = self.recipe.phase(phase).and_then(training_phase).and_then(|phase| phase.features.as_deref());
+        let Some(Phase::Features(features)) = features.and_then(|features| self.recipe.phase(features)) else {
+            return Err(TrainError::NoBackbone(phase.to_owned()));
+        };
+        let weights = weights_of(self.recipe, self.run, &features.backbone, Part::Backbone)?;
+        let weights = backbone_alone(weights, &self.config.backbone);
+        match MadeOf::read(self.run, &features.name)? {
+            Some(made_of) if !made_of.is_by(&weights)? => Err(TrainError::OtherFeatures(features.name.clone())),
+            _ => Ok(weights),
         }
-    }
-
-    fn backbone(&self, origin: &str) -> Result<NamedTensors, TrainError> {
-        let prefix = format!("{}.", Backbone::prefix(&self.config.backbone));
-        let mut tensors = weights_of(self.recipe, self.run, origin, Part::Backbone)?;
-        tensors.retain(|name, _| name.starts_with(&prefix));
-        Ok(tensors)
     }
 
     fn model_card(&self, phase: &str, saved: &Saved) -> String {

@@ -21,7 +21,7 @@ use tch::nn::VarStore;
 use tch::{Kind, Tensor};
 
 /// Batches one after another of which no image can be read, until it must be more than a bad image or two.
-const MOST_UNREADABLE: u32 = 8;
+pub(super) const MOST_UNREADABLE: u32 = 8;
 
 /// A phase at work.
 pub(super) struct PhaseRun<'a> {
@@ -49,7 +49,11 @@ impl<'a> PhaseRun<'a> {
             cider: None,
             finished: false,
         };
-        let progress = checkpoints.progress()?.unwrap_or_else(fresh);
+        let progress = checkpoints.progress()?;
+        if progress.is_none() {
+            checkpoints.forget_best_of_others(&hash)?;
+        }
+        let progress = progress.unwrap_or_else(fresh);
         if progress.recipe != hash {
             return Err(TrainError::OtherRecipe(phase.name.clone()));
         }

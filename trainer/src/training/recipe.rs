@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 pub const PAPER: &str = include_str!("../../../recipes/paper.toml");
 /// `backbone` or `body` of a phase that starts from the files under `[weights]`.
 pub const PRETRAINED: &str = "pretrained";
+/// What a run goes on with, in its folder.
+pub const FILE: &str = "recipe.toml";
+
 /// `backbone` or `body` of a phase that starts from a file (the original's `.pth`, or safetensors), a checkpoint's
 /// folder or a model folder: this, and its path.
 pub const CHECKPOINT: &str = "checkpoint:";

@@ -5,6 +5,7 @@ use super::evaluation::Evaluation;
 use super::events::{Ending, Event, Events};
 use super::features::store_features;
 use super::folder::RunFolder;
+use super::made_of::MadeOf;
 use super::packaging::{BEST, Source};
 use super::phase::PhaseRun;
 use super::radam::StateMismatch;
@@ -12,7 +13,7 @@ use super::recipe::{Phase, Recipe, RecipeError, TrainingPhase};
 use super::step::{Rewarded, Step};
 use crate::checkpoint::package::check_vocabulary;
 use crate::checkpoint::{CheckpointError, PackageError, ResumeError};
-use crate::data::{BatchError, CaptionSet, Dataset, DatasetError, FeatureError, build_vocabulary};
+use crate::data::{BatchError, BatchMaker, CaptionSet, Dataset, DatasetError, FeatureError, build_vocabulary};
 use crate::decoding::{BeamSearchOptions, SamplingOptions};
 use crate::device::DeviceError;
 use crate::metrics::corpus::CorpusError;
@@ -46,11 +47,16 @@ pub enum TrainError {
     NoPhase { name: String, known: String },
     #[error("{0} was begun with another recipe: go on with that one, or train in another folder")]
     OtherRecipe(String),
+    #[error(
+        "the features of `{0}` were made by another backbone than there is now, or of photos of another size: remove the \
+         folder of `{0}`, so that they are made anew, or train in another folder"
+    )]
+    OtherFeatures(String),
     #[error("the captions no longer have the words that `{0}` began with: train in another folder")]
     OtherWords(String),
     #[error("there are no weights of `{0}` to start from")]
     NotTrained(String),
-    #[error("phase `{0}` sees no images, so that there is no backbone to make a model with: take a later phase")]
+    #[error("phase `{0}` trains no backbone and reads features of none, so that there is none to make a model with")]
     NoBackbone(String),
     #[error("phase `{phase}` has no checkpoint `{name}`; it has {known}")]
     NoCheckpoint { phase: String, name: String, known: String },
@@ -205,19 +211,14 @@ impl<'a> Run<'a> {
         let Some(at_work) = PhaseRun::open(self, phase, events)? else {
             return self.package(phase).map(|()| Outcome::Completed);
         };
+        self.check_features(phase)?;
         let mut batches = self.training_batches(phase, by_caption)?;
-        let missing = batches.leave_out_missing();
-        if let Some(first) = missing.first() {
-            let of = match phase.end_to_end() {
-                true => "file",
-                false if phase.sees_captions => "captions",
-                false => "features",
-            };
-            events.warn(format!("{} training images are left out for want of their {of}, e.g. {first}", missing.len()));
-        }
+        let mut evaluation_images = self.evaluation_batches(phase)?;
+        leave_out_missing(&mut batches, "training", phase, events);
+        leave_out_missing(&mut evaluation_images, "validation", phase, events);
         let step = step(&batches.captions)?;
         let evaluation = Evaluation {
-            images: self.evaluation_batches(phase)?,
+            images: evaluation_images,
             folder: self.recipe.data.images.clone(),
             batch_size: phase.evaluation_batch_size(),
             search: BeamSearchOptions {
@@ -231,6 +232,17 @@ impl<'a> Run<'a> {
             self.package(phase)?;
         }
         Ok(outcome)
+    }
+
+    /// The features that a phase reads must be of images of the model's size.
+    fn check_features(&self, phase: &TrainingPhase) -> Result<(), TrainError> {
+        let Some(features) = &phase.features else { return Ok(()) };
+        match MadeOf::read(self.folder.path(), features)? {
+            Some(made_of) if !made_of.is_of(self.config.image_size, None) => {
+                Err(TrainError::OtherFeatures(features.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the run is to save and stop.
@@ -248,6 +260,18 @@ impl<'a> Run<'a> {
         let Run { recipe, folder: run, config, vocabulary, .. } = self;
         Source { recipe, run: run.path(), config, vocabulary }.package(&phase.name, BEST, Kind::Float, &folder)
     }
+}
+
+/// Leaves out images that there is nothing of, and says so once.
+fn leave_out_missing(batches: &mut BatchMaker, kind: &str, phase: &TrainingPhase, events: &mut Events) {
+    let missing = batches.leave_out_missing();
+    let Some(first) = missing.first() else { return };
+    let of = match phase.end_to_end() {
+        true => "file",
+        false if phase.sees_captions => "captions",
+        false => "features",
+    };
+    events.warn(format!("{} {kind} images are left out for want of their {of}, e.g. {first}", missing.len()));
 }
 
 fn ended(reason: &str, outcome: Ending) -> Event {

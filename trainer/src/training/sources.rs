@@ -106,17 +106,24 @@ impl Run<'_> {
     /// Image files, to be seen as squares of this side; single ones that are missing are left out when they are read.
     pub(super) fn image_source(&self, images: &[Image], side: i64) -> Result<InputSource, TrainError> {
         let folder = &self.recipe.data.images;
-        let paths: Vec<Option<PathBuf>> = images.iter().map(|image| image.find(folder)).collect();
-        let missing = paths.iter().filter(|path| path.is_none()).count();
-        if Self::too_many_missing(missing, images.len()) {
-            find_images(images, folder)?;
-        }
+        self.missing(images)?;
+        let paths = images.iter().map(|image| image.find(folder));
         let expected = |(path, image): (Option<PathBuf>, &Image)| path.unwrap_or_else(|| folder.join(image.name()));
         Ok(InputSource::Images {
-            paths: paths.into_iter().zip(images).map(expected).collect(),
+            paths: paths.zip(images).map(expected).collect(),
             size: side as u32,
             normalization: self.config.backbone.normalization(),
         })
+    }
+
+    /// Those of the images whose files are missing; an error where the folder must be another one.
+    pub(super) fn missing<'i>(&self, images: &'i [Image]) -> Result<Vec<&'i Image>, TrainError> {
+        let folder = &self.recipe.data.images;
+        let missing: Vec<&Image> = images.iter().filter(|image| image.find(folder).is_none()).collect();
+        if Self::too_many_missing(missing.len(), images.len()) {
+            find_images(images, folder)?;
+        }
+        Ok(missing)
     }
 
     /// Whether so few images are there that the folder must be another one.

@@ -69,6 +69,13 @@ pub fn weights_of(recipe: &Recipe, run: &Path, origin: &str, part: Part) -> Resu
     Ok(tensors)
 }
 
+/// Those of the tensors that are the backbone's.
+pub(super) fn backbone_alone(mut tensors: NamedTensors, backbone: &BackboneConfig) -> NamedTensors {
+    let prefix = format!("{}.", Backbone::prefix(backbone));
+    tensors.retain(|name, _| name.starts_with(&prefix));
+    tensors
+}
+
 /// Fills the variables of one part; those of the other are left alone.
 ///
 /// # Errors

@@ -68,10 +68,11 @@ export class ResultCard {
   /** @param {object} answer of `POST /api/caption` */
   finish(answer) {
     this.element.dataset.captionId = answer.id;
-    this.#preview.replaceBy(`/api/images/${answer.image.id}?size=thumbnail`);
     this.#find(".preview-image").alt = answer.caption;
     const link = this.#find(".open-caption");
+    // Without the link, past captions and their photos are not for this visitor: the preview stays.
     if (link) {
+      this.#preview.replaceBy(`/api/images/${answer.image.id}?size=thumbnail`);
       link.href = `/captions/${answer.id}`;
       link.setAttribute("aria-label", `Open: ${answer.caption}`);
     }
@@ -99,7 +100,10 @@ export class ResultCard {
   #show(state, part) {
     this.element.dataset.state = state;
     for (const name of [".result-progress", ".result-error", ".result-answer"]) {
-      this.#find(name).hidden = name !== part;
+      const element = this.#find(name);
+      const losesFocus = name !== part && element.contains(document.activeElement);
+      element.hidden = name !== part;
+      if (losesFocus) this.element.focus({ preventScroll: true });
     }
   }
 

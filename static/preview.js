@@ -30,9 +30,8 @@ export class Preview {
   constructor(frame, image, file) {
     this.#frame = frame;
     this.#image = image;
-    this.#file = file;
     previews.set(frame, this);
-    sight.observe(frame);
+    this.#watch(file);
   }
 
   inSight(visible) {
@@ -41,9 +40,20 @@ export class Preview {
     else this.#forget();
   }
 
-  /** From now on the server's thumbnail, which the browser loads and forgets by itself. */
+  /** From now on the server's thumbnail, which the browser loads and forgets by itself; if that fails, as before. */
   replaceBy(address) {
+    const file = this.#file;
     this.stop();
+    const outcome = new AbortController();
+    const { signal } = outcome;
+    this.#image.addEventListener("load", () => outcome.abort(), { signal });
+    const failed = () => {
+      outcome.abort();
+      this.#image.hidden = true;
+      this.#image.removeAttribute("src");
+      this.#watch(file);
+    };
+    this.#image.addEventListener("error", failed, { signal });
     this.#image.loading = "lazy";
     this.#image.src = address;
     this.#image.hidden = false;
@@ -55,6 +65,11 @@ export class Preview {
     this.#wanted = false;
     this.#forget();
     this.#file = null;
+  }
+
+  #watch(file) {
+    this.#file = file;
+    sight.observe(this.#frame);
   }
 
   async #draw() {

@@ -1,7 +1,7 @@
 //! Each group of routes against each kind of caller.
 
 use super::Guarded;
-use super::support::web::{TestApp, png};
+use super::support::web::{Part, TestApp, png};
 use axum::body::Body;
 use axum::http::{Request, header};
 use expansionnet::config::Access;
@@ -72,6 +72,11 @@ async fn every_setting_closes_its_own_part() {
     history.app.get(&photo).await.problem(401, "unauthorized");
     let page = history.browse("/", "").await.text();
     assert!(!page.contains("A picture of 40 by 30"), "the start page shows no past captions either: {page}");
+    let made = history.app.form("/", &[Part::Image("dog.png", &png(20, 10))]).await;
+    assert_eq!((made.status.as_u16(), made.header("location")), (200, ""));
+    let page = made.text();
+    assert!(page.contains("A picture of 20 by 10, wording 0."), "what was just made: {page}");
+    assert!(!page.contains("A picture of 40 by 30"), "and nothing else: {page}");
 
     let captioning = Guarded::with(|config| config.access.captioning = Access::Key).await;
     assert_eq!(captioning.app.get("/api/captions").await.status, 200);

@@ -4,12 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use expansionnet::config::Access;
 use serde_json::Value;
 
 use crate::chromium::Browser;
 use crate::in_browser;
 use crate::page::{Page, State};
 use crate::server::Server;
+use crate::site::Site;
+use crate::support::fake_model::FakeModel;
+use crate::support::web::png;
 
 /// The picture that is dropped, and the one that is chosen.
 const DROPPED: &str = "landscape_q95.jpg";
@@ -20,6 +24,22 @@ async fn photos_are_captioned_and_found_again_after_a_restart() -> Result<()> {
     let storage = tempfile::tempdir()?;
     let mut server = Server::start(storage.path()).await?;
     in_browser(async |browser| journey(browser, &mut server, storage.path()).await).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn previews_stay_where_the_history_is_closed() -> Result<()> {
+    let site = Site::with(FakeModel::new(), |config| config.access.history = Access::Key).await?;
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/")).await?;
+        page.drop_file("photo.png", "image/png", &png(50, 30)).await?;
+        let card = page.wait_for_card("photo.png", State::Done).await?;
+        page.wait_until("document.querySelector('.preview-image').src.startsWith('blob:')").await?;
+        ensure!(page.loaded_width(&card, ".preview-image").await? > 0, "the picture is broken");
+        let complaints = browser.complaints().await?;
+        ensure!(complaints.is_empty(), "the browser complained: {complaints:#?}");
+        Ok(())
+    })
+    .await
 }
 
 /// What a person does, in order.

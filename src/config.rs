@@ -108,15 +108,13 @@ impl Config {
         let permits = 1..=tokio::sync::Semaphore::MAX_PERMITS;
         let thumbnail_side = 16..=4096;
         let beams = 1..=captioning.max_beam_size;
+        let fetched = if self.fetch.enabled { server.max_upload_bytes } else { 0 };
+        let one_request = server.max_body_bytes().saturating_add(fetched) as u64;
         [
             ("server.address", matches!(port, Some(Ok(_))), "host:port, e.g. 127.0.0.1:8080"),
             ("server.max_upload_bytes", server.max_upload_bytes > 0, ONE_OR_MORE),
             ("server.max_images_per_request", server.max_images_per_request > 0, ONE_OR_MORE),
-            (
-                "server.max_upload_memory_bytes",
-                server.max_upload_memory_bytes >= server.max_body_bytes() as u64,
-                ONE_BODY,
-            ),
+            ("server.max_upload_memory_bytes", server.max_upload_memory_bytes >= one_request, ONE_REQUEST),
             ("server.upload_timeout_seconds", server.upload_timeout_seconds > 0, ONE_OR_MORE),
             ("server.header_timeout_seconds", server.header_timeout_seconds > 0, ONE_OR_MORE),
             ("server.answer_timeout_seconds", A_DAY.contains(&server.answer_timeout_seconds), "from 1 to 86400, a day"),
@@ -185,7 +183,8 @@ fn is_password(text: &str) -> bool {
 
 const A_DAY: std::ops::RangeInclusive<u64> = 1..=86_400;
 const ORIGINS: &str = "\"*\" or origins like https://app.example, without a path";
-const ONE_BODY: &str = "enough for one request: a third more than server.max_upload_bytes, and 64 KiB";
+const ONE_REQUEST: &str = "enough for one request: a third more than server.max_upload_bytes, and 64 KiB; with \
+                           fetch.enabled as much as server.max_upload_bytes more";
 const ONE_OR_MORE: &str = "1 or more";
 const NOT_ABSURD: &str = "a whole number from 1 on, and not absurdly large";
 

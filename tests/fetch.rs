@@ -158,9 +158,15 @@ async fn what_does_not_come_or_does_not_end_is_given_up() {
 
 /// An application that fetches, with another internet.
 async fn fetching_app() -> TestApp {
+    fetching_app_with(|_| ()).await
+}
+
+/// The same with other settings.
+async fn fetching_app_with(change: impl FnOnce(&mut Config)) -> TestApp {
     let deaf = TestApp::new().await;
     let store = Store::open(deaf.directory.path()).await.expect("a store");
-    let config = Config::defaults().expect("valid defaults");
+    let mut config = Config::defaults().expect("valid defaults");
+    change(&mut config);
     let state = AppState::new(config, deaf.models.clone(), store).with_fetcher(Some(fetcher(first_loopback)));
     TestApp { router: app(state), ..deaf }
 }
@@ -197,6 +203,25 @@ async fn every_way_to_fail_has_its_problem() {
     ask(there.url("/page")).await.problem(415, "unsupported-image");
     let both = json!({ "url": there.url("/photos/dog.png"), "image": "aGk=" }).to_string();
     app.post("/api/caption", "application/json", both).await.problem(422, "invalid-option");
+}
+
+#[tokio::test]
+async fn photos_that_are_fetched_at_the_same_time_are_bounded() {
+    let there = Elsewhere::start(1, photos()).await;
+    let app = fetching_app_with(|config| {
+        // For a request without a length and one photo.
+        config.server.max_upload_bytes = 3_000_000;
+        config.server.max_upload_memory_bytes = 8_000_000;
+    })
+    .await;
+    let url = there.url("/photos/dog.png");
+    let parts = [Part::Text("url", &url), Part::Text("url", &url)];
+    for _ in 0..2 {
+        let results = app.form("/api/caption", &parts).await.json();
+        assert_eq!(results["results"][0]["caption"], "A picture of 30 by 20, wording 0.", "{results}");
+        assert_eq!(results["results"][1]["code"], "too-many-uploads", "{results}");
+    }
+    assert_eq!(there.visits(), 2, "what there is no memory for is not fetched");
 }
 
 #[tokio::test]

@@ -89,6 +89,13 @@ fn values_that_cannot_work_are_all_named() {
 }
 
 #[test]
+fn there_is_memory_for_one_request_and_a_photo_that_it_has_fetched() {
+    let server = "[server]\nmax_upload_bytes = 3_000_000\nmax_upload_memory_bytes = 5_000_000";
+    assert!(load(server).0.is_ok());
+    assert_fault(&format!("{server}\n[fetch]\nenabled = true"), &["server.max_upload_memory_bytes: must be enough"]);
+}
+
+#[test]
 fn a_body_has_room_for_base64() {
     let config = Config::defaults().expect("valid");
     let body = config.server.max_body_bytes();

@@ -26,6 +26,7 @@ pub(super) async fn caption_source(
     source: PhotoSource,
     options: &RequestedOptions,
 ) -> Result<Answer, Problem> {
+    let _memory = upload_memory::for_photo(state, &source)?;
     let photo = source.photo(state.fetcher.as_ref()).await?;
     caption_photo(state, model, photo, options).await
 }

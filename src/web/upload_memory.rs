@@ -2,6 +2,7 @@
 
 use super::AppState;
 use super::problem::Problem;
+use super::upload::PhotoSource;
 use crate::config::ServerConfig;
 use axum::http::{HeaderMap, StatusCode, header};
 use std::sync::Arc;
@@ -31,15 +32,26 @@ impl UploadMemory {
     }
 }
 
-/// Memory for a request with photos: by its `Content-Length`; without one, or where photos are fetched by their
-/// address, for the largest request there can be.
+/// Memory for a request with photos: by its `Content-Length`; without one, for the largest request there can be.
 ///
 /// # Errors
 /// 429 with a time to come back, by the measured pace.
 pub(super) fn for_request(state: &AppState, headers: &HeaderMap) -> Result<OwnedSemaphorePermit, Problem> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let length = length.filter(|_| state.fetcher.is_none());
     for_bytes(state, length.unwrap_or(state.config.server.max_body_bytes() as u64))
+}
+
+/// Memory for a photo that is to be fetched: the largest there can be. What was sent is in the request's.
+///
+/// # Errors
+/// As [`for_request`].
+pub(super) fn for_photo(state: &AppState, photo: &PhotoSource) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+    match photo {
+        PhotoSource::At(_) if state.fetcher.is_some() => {
+            for_bytes(state, state.config.server.max_upload_bytes as u64).map(Some)
+        }
+        PhotoSource::At(_) | PhotoSource::Sent(_) => Ok(None),
+    }
 }
 
 /// Memory for so many bytes.

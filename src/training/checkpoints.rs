@@ -1,6 +1,5 @@
 //! A run's checkpoints made into model folders: to download, to judge, to put into service.
 
-use super::create::slug;
 use crate::store::{StoredJob, Work};
 use std::fs::File;
 use std::io;
@@ -50,8 +49,11 @@ pub fn of_run(job: &StoredJob) -> Result<Vec<(String, CheckpointInfo)>, Checkpoi
 
 /// What the model of a checkpoint is called: the run by name and number, the phase, the checkpoint.
 pub fn model_name(job: &StoredJob, phase: &str, checkpoint: &str) -> String {
+    // The folder keeps the name that the run was made with, whatever it is called since.
+    let folder = Path::new(&job.folder).file_name().unwrap_or_default().to_string_lossy();
+    let first_name = folder.rsplit_once('-').map_or(&*folder, |(name, _)| name);
     let number = job.id.get(job.id.len().saturating_sub(6)..).unwrap_or(&job.id);
-    format!("{}-{number}-{phase}-{checkpoint}", slug(&job.name))
+    format!("{first_name}-{number}-{phase}-{checkpoint}")
 }
 
 /// Makes a model folder of a checkpoint, below `directory`; one that is there already is kept. Blocks.

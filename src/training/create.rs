@@ -205,7 +205,7 @@ pub(super) fn device_name(device: DeviceChoice) -> String {
 }
 
 /// Letters, digits and dashes.
-pub(super) fn slug(text: &str) -> String {
+fn slug(text: &str) -> String {
     let mut slug = String::new();
     for letter in text.to_lowercase().chars() {
         match letter.is_ascii_alphanumeric() {

@@ -56,6 +56,22 @@ async fn names_can_be_changed() {
 }
 
 #[tokio::test]
+async fn a_checkpoints_model_keeps_its_name_when_the_run_gets_another() {
+    let site = Site::with("started 0; finished completed").await;
+    let id = site.create().await;
+    let checkpoint = site.folder(&id).await.join("xe/state-00000004");
+    std::fs::create_dir_all(&checkpoint).expect("writable");
+    let progress = json!({"recipe": "", "phase": "xe", "iteration": 4, "best": null, "finished": false});
+    std::fs::write(checkpoint.join("progress.json"), progress.to_string()).expect("writable");
+    let model = async || site.get(&format!("/jobs/{id}/checkpoints")).await["checkpoints"][0]["model"].clone();
+    let before = model().await;
+    assert_eq!(before, format!("a-run-{}-xe-state-00000004", &id[id.len() - 6..]));
+    let renamed = site.ask(Method::PATCH, &format!("/jobs/{id}"), Some(json!({"name": "Second try"}))).await;
+    assert_eq!(renamed.status, 200, "{}", renamed.text());
+    assert_eq!(model().await, before);
+}
+
+#[tokio::test]
 async fn figures_come_by_phase_and_name() {
     let figures = r#"
 started 0

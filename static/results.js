@@ -64,10 +64,16 @@ export class ResultList {
     const card = new ResultCard(path, file);
     const entry = { card, file, path, options, state: "waiting", worthRetrying: false, abort: new AbortController() };
     this.#photos.add(entry);
-    card.onRetry = () => this.#retry(entry);
+    card.onRetry = () => {
+      this.#retry(entry);
+      this.#announce(`Trying ${path} again`);
+    };
     card.onCancel = () => {
+      const neighbour = card.element.nextElementSibling ?? card.element.previousElementSibling;
       this.#cancel(entry);
+      this.#announce(`${path} cancelled`);
       this.#count();
+      this.#focus(neighbour);
     };
     if (file.size > this.#settings.maxBytes) {
       this.#fail(entry, `This file is larger than ${this.#settings.maxBytesText}, the most the server takes.`, false);
@@ -130,7 +136,13 @@ export class ResultList {
     for (const entry of waiting) this.#cancel(entry);
     this.#announce(`${waiting.length} cancelled`);
     this.#count();
-    document.getElementById("results-title").focus();
+    this.#focus(null);
+  }
+
+  /** Where the focus goes from what is taken away: to this card, or else to what is left. */
+  #focus(card) {
+    const otherwise = document.getElementById(this.#section.hidden ? "photos" : "results-title");
+    (card ?? otherwise).focus();
   }
 
   #in(state) {

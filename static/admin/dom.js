@@ -21,6 +21,18 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Puts others in the place of a host's children; the focus stays on the same button or link, or goes to the first. */
+export function replaceKeepingFocus(host, ...children) {
+  const focused = host.contains(document.activeElement) ? document.activeElement : null;
+  host.replaceChildren(...children);
+  if (focused === null) return;
+  const choices = [...host.querySelectorAll(":is(button, a, summary):not(:disabled, [hidden])")].filter(isOpen);
+  (choices.find((choice) => keyOf(choice) === keyOf(focused)) ?? choices[0])?.focus();
+}
+
+const isOpen = (element) => element.matches("summary") || element.closest("details:not([open])") === null;
+const keyOf = ({ dataset, href, tagName }) => dataset.action ?? dataset.activate ?? href ?? tagName;
+
 /** An icon of static/icons.svg. */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");

@@ -1,35 +1,68 @@
 // What happens to a job, as it happens: server-sent events; while they do not come, asking every few seconds.
 
 import { address, get, jobPath } from "./api.js";
+import { hasEnded } from "./words.js";
 
 const POLL_MS = 3000;
+/** How often a hidden tab asks, for its title and the notification. */
+const HIDDEN_POLL_MS = 15_000;
 /** How often a stream that the server refused is tried again. */
 const RETRY_MS = 30_000;
 const EVENTS = ["started", "progress", "metric", "sample", "evaluation", "checkpoint", "warning", "log", "finished"];
 
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
 /**
- * Follows a job from the event after `after` on.
+ * Follows a job from the event after `after` on, until it has ended; once it is known to go on, again.
+ *
+ * A browser has six connections to a site, and a stream holds one: so there is none in a hidden tab.
  *
  * @param {string} id
  * @param {{after: number, onEvent: (event: object) => void, onJob: (job: object) => void,
  *   onConnection: (state: "live" | "polling" | "offline") => void}} listeners
+ * @returns {{look: (job: object) => void}} to be told of the job as it is known from elsewhere
  */
 export function follow(id, { after, onEvent, onJob, onConnection }) {
   let last = after;
   let source = null;
-  let pollTimer = null;
+  let retryTimer = null;
+  /** The round of questions that goes on. */
+  let asking = null;
+  /** Whether the job has ended and everything of it was received. */
+  let complete = false;
 
-  const take = (event) => {
+  function take(event) {
     if (event.sequence <= last) return;
     last = event.sequence;
     onEvent(event);
-  };
+  }
+
+  function takeJob(job) {
+    complete = hasEnded(job) && last >= job.last_sequence;
+    if (complete) {
+      rest();
+      onConnection("live");
+    }
+    onJob(job);
+  }
+
+  function begin() {
+    rest();
+    if (document.hidden) ask();
+    else connect();
+  }
+
+  function rest() {
+    source?.close();
+    clearTimeout(retryTimer);
+    asking = null;
+  }
 
   function connect() {
     source?.close();
     source = new EventSource(`${address(jobPath(id, "/events"))}?after=${last}`);
     source.addEventListener("open", () => {
-      stopPolling();
+      asking = null;
       onConnection("live");
     });
     for (const name of EVENTS) {
@@ -37,34 +70,50 @@ export function follow(id, { after, onEvent, onJob, onConnection }) {
         take({ ...JSON.parse(data), sequence: Number(lastEventId) }),
       );
     }
-    source.addEventListener("state", ({ data }) => onJob(JSON.parse(data)));
+    source.addEventListener("state", ({ data }) => takeJob(JSON.parse(data)));
     source.addEventListener("error", () => {
       // The browser tries again by itself, but for what it takes as final.
-      startPolling();
-      if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+      ask();
+      if (source.readyState === EventSource.CLOSED) retryTimer = setTimeout(connect, RETRY_MS);
     });
   }
 
-  function startPolling() {
-    if (pollTimer === null) pollTimer = setTimeout(poll, 0);
+  async function ask() {
+    if (asking !== null) return;
+    const round = Symbol("round");
+    asking = round;
+    // A page that is left is hidden first: it asks nothing any more.
+    if (document.hidden) await pause(HIDDEN_POLL_MS);
+    while (asking === round) {
+      await askOnce(round);
+      await pause(document.hidden ? HIDDEN_POLL_MS : POLL_MS);
+    }
   }
 
-  function stopPolling() {
-    clearTimeout(pollTimer);
-    pollTimer = null;
-  }
-
-  async function poll() {
+  async function askOnce(round) {
+    const tell = (state) => asking === round && !document.hidden && onConnection(state);
     try {
       const page = await get(jobPath(id, `/events?after=${last}&limit=1000`));
       page.events.forEach(take);
-      onJob(await get(jobPath(id)));
-      if (pollTimer !== null) onConnection("polling");
+      const job = await get(jobPath(id));
+      if (asking !== round) return;
+      tell("polling");
+      takeJob(job);
     } catch {
-      if (pollTimer !== null) onConnection("offline");
+      tell("offline");
     }
-    if (pollTimer !== null) pollTimer = setTimeout(poll, POLL_MS);
   }
 
-  connect();
+  document.addEventListener("visibilitychange", () => {
+    // What has ended is looked at once more: somebody else may have resumed it.
+    if (!document.hidden || !complete) begin();
+  });
+  begin();
+  return {
+    look(job) {
+      if (!complete || hasEnded(job)) return;
+      complete = false;
+      begin();
+    },
+  };
 }

@@ -1,7 +1,7 @@
 // The overview's entry: runs and machine, asked for anew while the page is looked at.
 
 import { get } from "./api.js";
-import { el } from "./dom.js";
+import { el, setText } from "./dom.js";
 import { RunList } from "./run-card.js";
 import { keepTimesFresh } from "../relative-time.js";
 import { showToast } from "../toast.js";
@@ -32,8 +32,8 @@ async function refresh() {
     showMachine(device);
     connection.hidden = true;
   } catch (error) {
-    connection.textContent = error.message;
     connection.hidden = false;
+    setText(connection, error.message);
   }
   setTimeout(whenSeen, REFRESH_MS);
 }

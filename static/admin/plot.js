@@ -6,6 +6,8 @@ import { smoothed } from "./series.js";
 
 const HEIGHT = 200;
 const COLOURS = 8;
+/** Values are said when the keys have rested as long. */
+const SAID_MS = 300;
 /** Lines of so few points show each of them. */
 const FEW = 30;
 
@@ -22,6 +24,7 @@ export class Plot {
   #view = null;
   #zoom = null;
   #data = null;
+  #saying = null;
 
   /**
    * @param {{title: string, format: (value: number) => string, noLog?: boolean, top?: number}} kind
@@ -319,6 +322,16 @@ export class Plot {
     const from = this.#plot.cursor.idx ?? xs.length - 1;
     const to = Math.min(Math.max(from + step, 0), xs.length - 1);
     this.#plot.setCursor({ left: this.#plot.valToPos(xs[to], "x"), top: HEIGHT / 3 });
+    clearTimeout(this.#saying);
+    this.#saying = setTimeout(() => this.#sayValues(), SAID_MS);
+  }
+
+  /** What the legend shows of the lines that are shown, for screen readers. */
+  #sayValues() {
+    const lines = [...this.#legend.querySelectorAll(".legend-button[aria-pressed='true']")];
+    const values = lines.map(({ children: [, name, value] }) => `${name.textContent} ${value.textContent}`);
+    const place = this.#legend.querySelector(".plot-place").textContent;
+    document.getElementById("announcer").textContent = `${place}: ${values.join(", ")}`;
   }
 
   #fit() {

@@ -12,6 +12,8 @@ const GROUPS = {
 };
 
 const PICKS = { file: "weights", folder: "folder" };
+/** Files of JSON, not of weights. */
+const DATASETS = ["data.dataset", "data.captions", "data.vocabulary"];
 
 /** One value of the recipe. */
 class Field {
@@ -41,8 +43,7 @@ class Field {
   }
 
   #picker(onChange) {
-    const kind =
-      this.field.key === "data.dataset" || this.field.key === "data.vocabulary" ? "dataset" : PICKS[this.field.kind];
+    const kind = DATASETS.includes(this.field.key) ? "dataset" : PICKS[this.field.kind];
     if (!kind) return null;
     const choose = async () => {
       const path = await pickPath({ kind, start: this.input.value, title: this.field.label });

@@ -1,7 +1,7 @@
 // The buttons above a run: stop, resume and so on, as far as its state allows.
 
 import { get, jobPath, patch, post, remove } from "./api.js";
-import { confirmed, el } from "./dom.js";
+import { confirmed, el, replaceKeepingFocus } from "./dom.js";
 import { showToast } from "../toast.js";
 
 const ACTIONS = {
@@ -33,8 +33,12 @@ export function showActions(host, job, page) {
   host.dataset.key = key;
   const known = job.actions.filter((name) => name in ACTIONS && !(name === "clone" && job.kind !== "train"));
   const buttons = known.map((name) => button(name, job, page));
-  const rename = el("button", { class: "button quiet", type: "button", onclick: () => renameJob(job, page) }, "Rename");
-  host.replaceChildren(...buttons, rename, page.notice.button);
+  const rename = el(
+    "button",
+    { class: "button quiet", type: "button", "data-action": "rename", onclick: () => renameJob(job, page) },
+    "Rename",
+  );
+  replaceKeepingFocus(host, ...buttons, rename, page.notice.button);
 }
 
 function button(name, job, page) {
@@ -42,8 +46,9 @@ function button(name, job, page) {
   const look = strong ? "button strong" : danger ? "button danger" : "button";
   const element = el("button", { class: look, type: "button", "data-action": name }, label);
   element.addEventListener("click", async () => {
-    if (ask && !(await confirmed(ask))) return;
-    element.disabled = true;
+    if (element.ariaDisabled === "true" || (ask && !(await confirmed(ask)))) return;
+    // Not `disabled`, which would lose the focus.
+    element.setAttribute("aria-disabled", "true");
     try {
       const changed = await run(job);
       if (changed) page.onJob(changed);
@@ -52,7 +57,7 @@ function button(name, job, page) {
       showToast(error.message);
       page.onStale();
     } finally {
-      element.disabled = false;
+      element.removeAttribute("aria-disabled");
     }
   });
   return element;

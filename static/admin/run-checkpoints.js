@@ -2,7 +2,7 @@
 
 import { address, checkpointPath, get, jobPath, post } from "./api.js";
 import { ordered } from "./checkpoint-order.js";
-import { confirmed, el } from "./dom.js";
+import { confirmed, el, replaceKeepingFocus } from "./dom.js";
 import { refreshTimes } from "../relative-time.js";
 import { showToast } from "../toast.js";
 import { count, hundredfold, size, timeElement } from "./words.js";
@@ -34,8 +34,9 @@ export class Checkpoints {
       document.getElementById("no-checkpoints").hidden = checkpoints.length > 0;
       const { first, others } = ordered(checkpoints);
       const open = this.#list.querySelector("details")?.open ?? false;
-      this.#list.replaceChildren(...first.map((checkpoint) => this.#element(checkpoint)));
-      if (others.length > 0) this.#list.append(this.#folded(others, open));
+      const elements = first.map((checkpoint) => this.#element(checkpoint));
+      if (others.length > 0) elements.push(this.#folded(others, open));
+      replaceKeepingFocus(this.#list, ...elements);
       refreshTimes(this.#list);
       this.#showTaken(checkpoints.find((checkpoint) => checkpoint.in_service));
     } catch (error) {
@@ -113,8 +114,9 @@ export class Checkpoints {
       action: "Put into service",
       danger: false,
     };
-    if (!(await confirmed(question))) return;
-    button.disabled = true;
+    if (button.ariaDisabled === "true" || !(await confirmed(question))) return;
+    // Not `disabled`, which would lose the focus.
+    button.setAttribute("aria-disabled", "true");
     button.textContent = "Loading…";
     try {
       const { active, previous } = await post(checkpointPath(this.job.id, checkpoint, "activate"));
@@ -145,7 +147,7 @@ export class Checkpoints {
             `Take it back: ${before.previous.join(" + ")}`,
           )
         : el("a", { class: "button small", href: "/admin/models" }, "Other models");
-    this.#taken.replaceChildren(words, back);
+    replaceKeepingFocus(this.#taken, words, back);
   }
 
   async #takeBack(models) {

@@ -9,7 +9,7 @@ export function watchEnd(job) {
   const key = `notify-${job.id}`;
   const button = el(
     "button",
-    { class: "button quiet", type: "button", hidden: !("Notification" in window) },
+    { class: "button quiet", type: "button", "data-action": "notify", hidden: !("Notification" in window) },
     "Notify me at the end",
   );
   let wanted = localStorage.getItem(key) === "yes" && window.Notification?.permission === "granted";
@@ -40,8 +40,17 @@ export function watchEnd(job) {
       if (!ends || !wanted) return;
       localStorage.removeItem(key);
       const text = [stateText(changed.state), changed.reason?.text].filter(Boolean).join(": ");
-      const notification = new Notification(changed.name, { body: text, icon: "/static/favicon.svg", tag: changed.id });
-      notification.addEventListener("click", () => window.focus());
+      tell(changed, text);
     },
   };
+}
+
+function tell({ id, name }, text) {
+  try {
+    const notification = new Notification(name, { body: text, icon: "/static/favicon.svg", tag: id });
+    notification.addEventListener("click", () => window.focus());
+  } catch {
+    // Browsers on phones have the class, and allow it to service workers alone.
+    showToast(`${name}: ${text}`);
+  }
 }

@@ -41,19 +41,21 @@ async function begin() {
   const parts = job.kind === "train" ? trainingParts(job) : [];
   const events = new EventLog(id);
   let shown = "";
+  let live = null;
 
   function show(changed) {
     job = changed;
     showHead(job);
     showActions(document.getElementById("actions"), job, { onJob: show, onStale: refresh, notice });
     showSteps(job);
-    notice.look(job);
+    live?.look(job);
     events.look(job);
     for (const part of parts) part.look?.(job);
     if (job.kind === "evaluate") showEvaluation(job);
     if (shown !== job.state)
       document.getElementById("announcer").textContent = `${job.name}: ${document.getElementById("state").textContent}`;
     shown = job.state;
+    notice.look(job);
   }
 
   async function refresh() {
@@ -71,7 +73,7 @@ async function begin() {
   else document.getElementById("configuration").closest("section").hidden = true;
   await Promise.all(parts.map((part) => part.load()));
   await events.load();
-  follow(id, {
+  live = follow(id, {
     after: job.last_sequence ?? -1,
     onJob: show,
     onEvent: (event) => {

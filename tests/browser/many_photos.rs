@@ -71,6 +71,9 @@ async fn photos_that_were_cut_off_are_tried_again_together() -> Result<()> {
         browser.set_offline(true).await?;
         browser.drop_paths(&[folder.path()]).await?;
         page.wait_for_text("#tally", "0 of 3 captioned, 3 failed").await?;
+        page.click(".result .retry").await?;
+        page.wait_until("document.activeElement.matches('.result')").await?;
+        page.wait_for_text("#tally", "0 of 3 captioned, 3 failed").await?;
         browser.set_offline(false).await?;
         page.click("#retry-failed").await?;
         page.wait_for_text("#tally", "3 of 3 captioned").await?;
@@ -91,6 +94,9 @@ async fn waiting_photos_are_cancelled_together() -> Result<()> {
         browser.drop_paths(&[folder.path()]).await?;
         page.wait_for(".result[data-state='reading']").await?;
         page.wait_for_text("#tally", "0 of 8 captioned").await?;
+        page.click(".result .cancel").await?;
+        page.wait_for_text("#tally", "0 of 7 captioned").await?;
+        ensure!(page.value("document.activeElement.matches('.result')").await? == true, "the focus goes on");
         page.click("#cancel-all").await?;
         page.wait_until("document.querySelectorAll('.result').length === 0").await?;
         drop(keeper);

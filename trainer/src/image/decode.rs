@@ -47,12 +47,9 @@ pub struct DecodedImage {
 /// that ends early is damaged, even where a decoder would make up the rest.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<DecodedImage, ImageError> {
     let format = check_file(bytes, limits)?;
-    let buffered_components = match format {
+    let buffered = match format {
         ImageFormat::Jpeg => check_jpeg(bytes)?,
-        ImageFormat::WebP => {
-            check_webp(bytes)?;
-            0
-        }
+        ImageFormat::WebP => check_webp(bytes)?,
         _ => 0,
     };
     let codec_error = |error| from_codec(error, format, limits);
@@ -60,11 +57,11 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<DecodedImage, ImageError>
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format.codec());
     reader.limits(codec_limits(limits.max_memory));
     let mut decoder = reader.into_decoder().map_err(codec_error)?;
-    check_pixels(decoder.dimensions(), limits)?;
+    check_pixels(decoder.dimensions(), format, limits)?;
 
     // Unreadable metadata is no reason to refuse a readable picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let spare = spare_memory(&decoder, orientation, buffered_components, limits)?;
+    let spare = spare_memory(&decoder, orientation, buffered, limits)?;
     decoder.set_limits(codec_limits(spare)).map_err(codec_error)?;
 
     let decoded = DynamicImage::from_decoder(decoder).map_err(codec_error)?;
@@ -82,21 +79,37 @@ fn check_file(bytes: &[u8], limits: &Limits) -> Result<ImageFormat, ImageError> 
     ImageFormat::sniff(bytes).map_err(|looks_like| ImageError::Unsupported { looks_like })
 }
 
-/// Checks that a JPEG file is whole, and says how many of its components are buffered when decoding.
-fn check_jpeg(bytes: &[u8]) -> Result<u8, ImageError> {
+/// Checks that a JPEG file is whole, and says how many bytes a pixel are kept beside the picture when decoding.
+fn check_jpeg(bytes: &[u8]) -> Result<u64, ImageError> {
     let outline = jpeg::outline(bytes);
-    if outline.complete { Ok(outline.buffered_components) } else { Err(damaged(ENDS_EARLY)) }
+    if outline.complete { Ok(2 * u64::from(outline.buffered_components)) } else { Err(damaged(ENDS_EARLY)) }
 }
 
-/// Checks that a WebP file is whole: its orientation comes after the picture.
-fn check_webp(bytes: &[u8]) -> Result<(), ImageError> {
+/// Checks that a WebP file is whole, as its orientation comes after the picture, and says what [`check_jpeg`] does: the
+/// decoder counts none of its buffers.
+fn check_webp(bytes: &[u8]) -> Result<u64, ImageError> {
+    const ANIMATION: u8 = 0x02;
+    const ALPHA: u8 = 0x10;
     // "RIFF", then how many bytes follow these eight.
     let size = bytes.get(4..8).and_then(|size| size.try_into().ok()).map_or(0, u32::from_le_bytes);
-    if bytes.len() as u64 >= 8 + u64::from(size) { Ok(()) } else { Err(damaged(ENDS_EARLY)) }
+    if (bytes.len() as u64) < 8 + u64::from(size) {
+        return Err(damaged(ENDS_EARLY));
+    }
+    let flags = bytes.get(20).copied().unwrap_or(0);
+    Ok(match bytes.get(12..16) {
+        // A frame and the canvas, RGBA both; the planes of a lossy frame and its transparency.
+        Some(b"VP8X") if flags & ANIMATION != 0 => 11,
+        // What transparency is decoded to, and itself.
+        Some(b"VP8X") if flags & ALPHA != 0 => 5,
+        // Lossless, or one or the other.
+        Some(b"VP8L" | b"VP8X") => 4,
+        // Planes: a whole one and two quarters.
+        _ => 2,
+    })
 }
 
 /// Checks the size that the header declares.
-fn check_pixels((width, height): (u32, u32), limits: &Limits) -> Result<(), ImageError> {
+fn check_pixels((width, height): (u32, u32), format: ImageFormat, limits: &Limits) -> Result<(), ImageError> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
         return Err(damaged(&format!("its header says {width} x {height} pixels")));
@@ -104,23 +117,26 @@ fn check_pixels((width, height): (u32, u32), limits: &Limits) -> Result<(), Imag
     if pixels > limits.max_pixels {
         return Err(ImageError::TooManyPixels { width, height, limit: limits.max_pixels });
     }
+    if width.max(height) > LONGEST_SIDE {
+        let reason = format!("{width} x {height} pixels, and no side may have more than {LONGEST_SIDE}");
+        return Err(ImageError::UnsupportedKind { format, reason });
+    }
     Ok(())
 }
 
-/// Checks the memory that decoding takes: the picture, and beside it first the coefficients of a
-/// progressive JPEG, later the one copy that flattening or turning makes. Answers what is left to the
-/// decoder for its own buffers beside the picture.
+/// Checks the memory that decoding takes: the picture, and beside it first the `buffered` bytes a pixel
+/// that its decoder keeps without counting them, later the one copy that flattening or turning makes. Answers what is
+/// left to the decoder for its own buffers beside the picture.
 fn spare_memory(
     decoder: &impl ImageDecoder,
     orientation: Orientation,
-    buffered_components: u8,
+    buffered: u64,
     limits: &Limits,
 ) -> Result<u64, ImageError> {
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width).saturating_mul(u64::from(height));
     let copies = decoder.color_type() != ColorType::Rgb8 || orient::copies(orientation);
-    let coefficients = pixels.saturating_mul(2 * u64::from(buffered_components));
-    let beside = coefficients.max(if copies { pixels.saturating_mul(3) } else { 0 });
+    let beside = pixels.saturating_mul(buffered).max(if copies { pixels.saturating_mul(3) } else { 0 });
     let needed = decoder.total_bytes().saturating_add(beside);
     if needed > limits.max_memory {
         return Err(ImageError::TooMuchMemory { limit: limits.max_memory });
@@ -133,6 +149,9 @@ fn codec_limits(max_alloc: u64) -> ::image::Limits {
     limits.max_alloc = Some(max_alloc);
     limits
 }
+
+/// As in JPEG. Resizing takes memory by the longer side alone, 16 bytes a pixel of it.
+const LONGEST_SIDE: u32 = 65_535;
 
 /// Why a file is called damaged that is cut off.
 const ENDS_EARLY: &str = "the file ends before the picture does";

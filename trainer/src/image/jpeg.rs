@@ -15,7 +15,10 @@ pub(super) struct Outline {
 const START_OF_IMAGE: u8 = 0xD8;
 const END_OF_IMAGE: u8 = 0xD9;
 const TEMPORARY: u8 = 0x01;
+const BASELINE_FRAME: u8 = 0xC0;
+const EXTENDED_FRAME: u8 = 0xC1;
 const PROGRESSIVE_FRAME: u8 = 0xC2;
+const START_OF_SCAN: u8 = 0xDA;
 
 /// Walks the markers of `bytes`, from the start-of-image to the end-of-image marker.
 ///
@@ -24,6 +27,7 @@ const PROGRESSIVE_FRAME: u8 = 0xC2;
 /// not looked at.
 pub(super) fn outline(bytes: &[u8]) -> Outline {
     let mut outline = Outline::default();
+    let (mut components, mut scanned) = (0, false);
     let mut rest = bytes;
     while let Some((marker, after)) = next_marker(rest) {
         rest = after;
@@ -33,7 +37,18 @@ pub(super) fn outline(bytes: &[u8]) -> Outline {
                 break;
             }
             START_OF_IMAGE | TEMPORARY => continue,
-            PROGRESSIVE_FRAME => outline.buffered_components = frame_components(rest),
+            BASELINE_FRAME | EXTENDED_FRAME => components = frame_components(rest).max(components),
+            PROGRESSIVE_FRAME => {
+                components = frame_components(rest).max(components);
+                outline.buffered_components = components;
+            }
+            START_OF_SCAN => {
+                // One after another, the components of a baseline file are kept like those of a progressive one.
+                if !scanned && scan_components(rest) < components {
+                    outline.buffered_components = components;
+                }
+                scanned = true;
+            }
             _ => {}
         }
         let Some(next) = skip_segment(rest) else {
@@ -72,6 +87,11 @@ fn frame_components(bytes: &[u8]) -> u8 {
     bytes.get(7).copied().unwrap_or(0)
 }
 
+/// The number of components of the scan whose header is at the start of `bytes`: length (2), components (1).
+fn scan_components(bytes: &[u8]) -> u8 {
+    bytes.get(2).copied().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +115,16 @@ mod tests {
         let whole = [HEADER, frame, SCAN, b"\xFF\xD9"].concat();
         assert_eq!(outline(&whole), Outline { complete: true, buffered_components: 3 });
         assert_eq!(outline(HEADER).buffered_components, 0);
+        // A second frame header does not take it back.
+        let none = b"\xFF\xC2\x00\x0B\x08\x00\x01\x00\x01\x00\x01\x11\x00";
+        assert_eq!(outline(&[HEADER, frame, none, SCAN, b"\xFF\xD9"].concat()).buffered_components, 3);
+    }
+
+    #[test]
+    fn so_do_baseline_files_whose_components_come_one_after_another() {
+        let frame = b"\xFF\xC0\x00\x0B\x08\x00\x01\x00\x01\x03\x01\x11\x00";
+        let scan = |components: u8| [b"\xFF\xDA\x00\x03".as_slice(), &[components], b"\x12\x34"].concat();
+        let buffered = |first: u8| outline(&[HEADER, frame, &scan(first), &scan(1), b"\xFF\xD9"].concat());
+        assert_eq!((buffered(1).buffered_components, buffered(3).buffered_components), (3, 0));
     }
 }

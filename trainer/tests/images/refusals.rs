@@ -88,6 +88,19 @@ fn sizes_are_refused_from_the_header() {
 }
 
 #[test]
+fn a_side_too_long_to_resize_is_refused_from_the_header() {
+    let wide = |width: u32| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image::GrayImage::new(width, 1).write_to(&mut bytes, image::ImageFormat::Png).expect("encodes");
+        bytes.into_inner()
+    };
+    assert!(decode(&wide(65_535), &Limits::default()).is_ok());
+    let error = refusal(&wide(65_536));
+    assert!(matches!(error, ImageError::UnsupportedKind { format: ImageFormat::Png, .. }), "{error:?}");
+    assert!(error.to_string().contains("65536 x 1 pixels"), "{error}");
+}
+
+#[test]
 fn limits_hold_to_the_byte_and_the_pixel() {
     let bytes = file("small.png");
     let with = |change: fn(&mut Limits, u64), value: u64| {
@@ -111,13 +124,14 @@ fn limits_hold_to_the_byte_and_the_pixel() {
 fn memory_is_counted_with_copies_and_coefficients() {
     let pixels = 640 * 427;
     // Bytes a pixel: the picture, and the larger of its copy (turned, or freed of transparency) and
-    // the coefficients of a progressive JPEG.
+    // what decoding keeps: the coefficients of a progressive JPEG, the planes of a lossy WebP.
     for (name, bytes_a_pixel) in [
         ("landscape_q95.jpg", 3),
         ("landscape_exif3.jpg", 3),
         ("landscape_exif6.jpg", 3 + 3),
         ("landscape_progressive.jpg", 3 + 6),
         ("landscape.gif", 4 + 3),
+        ("landscape.webp", 3 + 2),
     ] {
         let limit = |max_memory| Limits { max_memory, ..Limits::default() };
         let bytes = file(name);

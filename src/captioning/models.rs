@@ -8,11 +8,13 @@ mod choice;
 
 pub use catalog::Folders;
 
+use super::worker::panic_text;
 use super::{BatchSizes, CaptionError, CaptionService, Loaded, Model, QueueSettings, Status};
 use crate::store::{Store, StoreError};
 use catalog::{Found, without_path};
 use serde::Serialize;
 use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -323,9 +325,11 @@ fn load_first<M, E: Display>(
 ) -> Result<M, String> {
     let mut reason = "there is no model to load".to_owned();
     for (position, folders) in choices.iter().enumerate() {
-        match load(folders) {
-            Ok(model) => return Ok(model),
-            Err(error) => reason = error.to_string(),
+        // libtorch's plain operations panic for want of memory.
+        match catch_unwind(AssertUnwindSafe(|| load(folders))) {
+            Ok(Ok(model)) => return Ok(model),
+            Ok(Err(error)) => reason = error.to_string(),
+            Err(panic) => reason = panic_text(&*panic).to_owned(),
         }
         if position + 1 < choices.len() {
             let names: Vec<_> = folders.iter().map(|folder| Path::display(folder)).collect();

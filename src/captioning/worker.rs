@@ -3,6 +3,7 @@
 use super::batch::{self, Batch, Waiting};
 use super::pace::Pace;
 use super::{BatchSizes, CaptionError, Captioned, Model, milliseconds};
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::time::Instant;
@@ -100,12 +101,14 @@ fn attempt<M: Model>(
     options: &[SearchOptions],
 ) -> Result<Vec<Finished>, InferenceError> {
     // The model keeps no state between calls that a panic could leave half-changed.
-    catch_unwind(AssertUnwindSafe(|| forward(model, images, options))).unwrap_or_else(|panic| {
-        let message =
-            panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let message = message.unwrap_or("no message");
-        Err(InferenceError(format!("panic: {message}")))
-    })
+    catch_unwind(AssertUnwindSafe(|| forward(model, images, options)))
+        .unwrap_or_else(|panic| Err(InferenceError(format!("panic: {}", panic_text(&*panic)))))
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// Encodes all images together and searches each group of equal options together.

@@ -198,6 +198,10 @@ async fn a_choice_that_cannot_be_loaded_any_more_gives_way_to_the_settings() {
     std::fs::write(house.folder("fickle").join("cursed"), "").expect("writes");
     let server = house.start_in(server.stop(), house.config()).await;
     assert_eq!(server.loaded().await, "one", "it does not load any more");
+    server.activate(&["three"]).await;
+    std::fs::write(house.folder("three").join("enormous"), "").expect("writes");
+    let server = house.start_in(server.stop(), house.config()).await;
+    assert_eq!(server.loaded().await, "one", "nor does what is too large, in a panic");
 }
 
 #[tokio::test]

@@ -87,12 +87,15 @@ impl Model for Signing {
     }
 }
 
-/// Folders that hold a file `cursed` cannot be loaded; `slow` waits at the gate while it loads, `held` at every
-/// batch.
+/// Folders that hold a file `cursed` cannot be loaded, and with `enormous` they panic, as libtorch does for want of
+/// memory; `slow` waits at the gate while it loads, `held` at every batch.
 pub fn load(folders: &[PathBuf], gate: Option<&Arc<Gate>>) -> Result<Signing, String> {
     let members: Vec<String> = folders.iter().map(|folder| model_id(folder)).collect();
     if let Some(cursed) = folders.iter().find(|folder| folder.join("cursed").exists()) {
         return Err(format!("{}: the weights are cursed", cursed.join("model.safetensors").display()));
+    }
+    if folders.iter().any(|folder| folder.join("enormous").exists()) {
+        panic!("out of memory");
     }
     let named = |name: &str| members.iter().any(|id| id == name);
     if let Some(gate) = gate

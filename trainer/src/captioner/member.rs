@@ -32,7 +32,7 @@ impl Member {
         let Package { mut store, mut model, config, vocabulary, revision } = Package::read(folder, device)?;
         // A Swin is 3 times as fast in bfloat16 on a CPU; a small convolutional backbone gains little
         // and a fifth of its captions change (docs/PERFORMANCE.md).
-        let gains = matches!(config.backbone, BackboneConfig::Swin(_)) || device.is_cuda();
+        let gains = matches!(config.backbone, BackboneConfig::Swin(_));
         let bfloat16 = precision.bfloat16_on(device, gains)?;
         store.freeze();
         if bfloat16 {

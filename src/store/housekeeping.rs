@@ -1,5 +1,5 @@
 //! What has to go, goes: deletions that can no longer be undone, captions and photos beyond what the
-//! settings keep, sessions that are over, and files that a killed process left without a row.
+//! settings keep, sessions that are over, deleted jobs, and files that a killed process left without a row.
 
 use super::captions::to_integer;
 use super::files::Files;
@@ -69,6 +69,7 @@ impl Store {
         sqlx::query("DELETE FROM sessions WHERE expires_at <= strftime('%Y-%m-%dT%H:%M:%SZ', 'now')")
             .execute(&self.writer)
             .await?;
+        self.remove_deleted_jobs().await?;
         Ok(Removed { captions, photos })
     }
 

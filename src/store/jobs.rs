@@ -4,6 +4,7 @@
 //! same time, one is told that the other was first.
 
 mod columns;
+mod deletion;
 mod events;
 mod points;
 mod record;
@@ -212,8 +213,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn job(&self, id: &str) -> Result<Option<StoredJob>, StoreError> {
-        let row: Option<Row> =
-            sqlx::query_as("SELECT * FROM jobs WHERE id = ?").bind(id).fetch_optional(&self.database).await?;
+        let row: Option<Row> = sqlx::query_as("SELECT * FROM jobs WHERE id = ? AND deleted = 0")
+            .bind(id)
+            .fetch_optional(&self.database)
+            .await?;
         row.map(StoredJob::try_from).transpose()
     }
 
@@ -223,7 +226,8 @@ impl Store {
     /// When the database fails.
     pub async fn jobs(&self, states: &[JobState]) -> Result<Vec<StoredJob>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT * FROM jobs WHERE ?1 = '[]' OR state IN (SELECT value FROM json_each(?1)) ORDER BY id DESC",
+            "SELECT * FROM jobs WHERE (?1 = '[]' OR state IN (SELECT value FROM json_each(?1))) \
+             AND deleted = 0 ORDER BY id DESC",
         )
         .bind(json_list(states))
         .fetch_all(&self.database)
@@ -304,19 +308,6 @@ impl Store {
         let renamed =
             sqlx::query("UPDATE jobs SET name = ? WHERE id = ?").bind(name).bind(id).execute(&self.writer).await?;
         Ok(renamed.rows_affected() > 0)
-    }
-
-    /// Forgets a job in one of these states, with everything it told. False when it was in none of them.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn delete_job(&self, id: &str, from: &[JobState]) -> Result<bool, StoreError> {
-        let deleted = sqlx::query("DELETE FROM jobs WHERE id = ? AND state IN (SELECT value FROM json_each(?))")
-            .bind(id)
-            .bind(json_list(from))
-            .execute(&self.writer)
-            .await?;
-        Ok(deleted.rows_affected() > 0)
     }
 }
 

@@ -6,6 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use trainer::training::{CheckpointInfo, TrainError, checkpoints, package_checkpoint};
 
+/// Begins the name of a folder in which a download is made.
+pub(super) const FOLDER_PREFIX: &str = ".download-";
+
 /// A checkpoint that somebody names.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -79,7 +82,7 @@ pub fn package(job: &StoredJob, phase: &str, name: &str, directory: &Path) -> Re
 /// See [`CheckpointFault`].
 pub fn archive(job: &StoredJob, phase: &str, name: &str) -> Result<File, CheckpointFault> {
     // Beside the run: the disk that has room for checkpoints.
-    let beside = tempfile::Builder::new().prefix(".download-").tempdir_in(&job.folder)?;
+    let beside = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir_in(&job.folder)?;
     let model = package(job, phase, name, beside.path())?;
     let mut tar = tar::Builder::new(tempfile::tempfile_in(&job.folder)?);
     tar.append_dir_all(model_name(job, phase, name), &model)?;

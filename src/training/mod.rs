@@ -10,6 +10,7 @@ pub mod device;
 mod ending;
 pub mod evaluate;
 pub mod folders;
+mod leftovers;
 pub mod logs;
 pub mod preflight;
 mod process;
@@ -30,7 +31,8 @@ use device::Sampler;
 use process::Identity;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
+use view::Job;
 
 /// The jobs of a server. Cheap to clone.
 #[derive(Clone)]
@@ -47,6 +49,8 @@ struct Inner {
     changes: watch::Sender<u64>,
     /// Somebody is wanted in the queue.
     queue: Notify,
+    /// Held by the check that measures the device.
+    measuring: Mutex<()>,
     closing: watch::Sender<bool>,
 }
 
@@ -82,16 +86,19 @@ impl Jobs {
             sampler: Sampler::new(),
             changes: watch::Sender::new(0),
             queue: Notify::new(),
+            measuring: Mutex::new(()),
             closing: watch::Sender::new(false),
         };
         Jobs { inner: Arc::new(inner) }
     }
 
-    /// Takes the jobs of the server before over, and starts those that wait, in turn, until [`Jobs::close`].
+    /// Takes the jobs of the server before over, clears away what it left, and starts the jobs that wait, in turn,
+    /// until [`Jobs::close`]. For whoever has the storage alone, before any request.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn start(&self) -> Result<(), StoreError> {
+        leftovers::remove(&self.inner).await;
         supervisor::start(&self.inner).await
     }
 
@@ -143,6 +150,10 @@ impl Jobs {
         }
         let job = self.find(id).await?;
         self.inner.signal(&job);
+        if to == JobState::Cancelled {
+            // It left the queue: there is no process whose end would be told.
+            self.inner.announce(job.clone());
+        }
         self.inner.changed();
         self.inner.queue.notify_one();
         Ok(job)
@@ -186,6 +197,11 @@ impl Inner {
     /// Wakes whoever looks at jobs.
     fn changed(&self) {
         self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Tells the webhook of a job's end.
+    fn announce(&self, job: StoredJob) {
+        webhook::announce(&self.settings.webhook, Job::of(job, &[]));
     }
 
     /// Tells a job's process what its row says.

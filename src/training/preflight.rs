@@ -1,8 +1,10 @@
 //! The check before a start: `train --check`, by the same binary, in a folder that is gone afterwards.
 
 use super::create::{Chosen, CreateError, JobRequest, device_name};
+use super::process::Identity;
 use super::{Jobs, recipes};
 use serde_json::Value;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use std::time::Duration;
 const MEASURE_SECONDS: u64 = 5;
 /// For reading a dataset, finding every image, and one measurement a phase.
 const LIMIT: Duration = Duration::from_secs(180);
+/// Begins the name of a check's folder.
+pub(super) const FOLDER_PREFIX: &str = ".check-";
 
 impl Jobs {
     /// What a training job would meet: the trainer's own report.
@@ -19,11 +23,16 @@ impl Jobs {
     pub async fn check(&self, request: &JobRequest, measure: bool) -> Result<Value, CreateError> {
         let Chosen { recipe, phases, .. } = self.choose(request).await?;
         let toml = toml::to_string(&recipe).map_err(|error| CreateError::Invalid(error.to_string()))?;
+        // Two at once would measure each other.
+        let _alone = match measure {
+            true => Some(self.inner.measuring.lock().await),
+            false => None,
+        };
         let directory = self.directory().to_owned();
         let failed = move |source| CreateError::Folder { path: directory.clone(), source };
         std::fs::create_dir_all(self.directory()).map_err(&failed)?;
         // On the disk of the runs: its room is part of the report.
-        let folder = tempfile::Builder::new().prefix(".check-").tempdir_in(self.directory()).map_err(&failed)?;
+        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir_in(self.directory()).map_err(&failed)?;
         std::fs::write(folder.path().join(recipes::FILE), toml).map_err(&failed)?;
         let mut command = Command::new(&self.inner.program.path);
         command.arg("train").arg("--run").arg(folder.path()).arg("--check");
@@ -36,23 +45,29 @@ impl Jobs {
     }
 }
 
-/// Runs a command to its end, within bounds.
+/// A process that is not to outlive whoever waits for it.
+struct Bound(Identity);
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}
+
+/// Runs a command to its end, within bounds; it ends with the request, too.
 async fn run(mut command: Command) -> Result<Output, CreateError> {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.map_err(|source| CreateError::Folder { path: command.get_program().into(), source })?;
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group, so that what it starts ends with it.
+    let child = command.process_group(0).spawn();
+    let failed = |source| CreateError::Folder { path: command.get_program().into(), source };
+    let mut child = child.map_err(failed)?;
+    let _bound = Bound(Identity::of_child(&mut child).map_err(failed)?);
     let waiting = tokio::task::spawn_blocking(move || child.wait_with_output());
     match tokio::time::timeout(LIMIT, waiting).await {
         Ok(Ok(Ok(output))) => Ok(output),
         Ok(Ok(Err(source))) => Err(CreateError::Folder { path: "standard output".into(), source }),
         Ok(Err(died)) => Err(CreateError::Invalid(died.to_string())),
-        Err(_) => {
-            // Still ours to wait for, so the number is nobody else's.
-            if let Some(pid) = pid {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-            }
-            Err(CreateError::Invalid(format!("the check took longer than {} s", LIMIT.as_secs())))
-        }
+        Err(_) => Err(CreateError::Invalid(format!("the check took longer than {} s", LIMIT.as_secs()))),
     }
 }
 

@@ -62,6 +62,15 @@ impl Identity {
         Ok(Identity { boot: procfs::sys::kernel::random::boot_id()?, pid, start })
     }
 
+    /// That of a process just started. One that cannot be known again is ended: nobody could watch or stop it.
+    pub fn of_child(child: &mut Child) -> io::Result<Identity> {
+        let pid = i32::try_from(child.id()).map_err(io::Error::other);
+        let identity = pid.and_then(|pid| Identity::of(pid).map_err(io::Error::other));
+        identity.inspect_err(|_| {
+            let _ = child.kill().and_then(|()| child.wait());
+        })
+    }
+
     /// As it was written by [`fmt::Display`].
     pub fn read(text: &str) -> Option<Identity> {
         let mut parts = text.split(' ');
@@ -104,7 +113,7 @@ impl AtWork {
     /// Starts the process of a job.
     pub fn start(job: &StoredJob, program: &Program) -> io::Result<AtWork> {
         let log = OpenOptions::new().create(true).append(true).open(Path::new(&job.folder).join(LOG))?;
-        let child = command(job, program)
+        let mut child = command(job, program)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -113,8 +122,7 @@ impl AtWork {
             // Not its business.
             .env_remove("EXPANSIONNET_ACCESS__ADMIN_PASSWORD")
             .spawn()?;
-        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-        let identity = Identity::of(pid).map_err(io::Error::other)?;
+        let identity = Identity::of_child(&mut child)?;
         Ok(AtWork { identity, child: Some(child) })
     }
 

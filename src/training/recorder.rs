@@ -18,6 +18,32 @@ pub(super) fn read(folder: &Path, offset: u64) -> io::Result<Recorded> {
     read_pieces(&folder.join(EVENTS), offset, PIECE)
 }
 
+/// Where to read on: at `offset`, or where the whole lines end before it, as a power cut can take lines that were
+/// recorded already.
+pub(super) fn place(folder: &Path, offset: u64) -> io::Result<u64> {
+    match File::open(folder.join(EVENTS)) {
+        // A folder that is not there may come back, with everything in it.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(if folder.is_dir() { 0 } else { offset }),
+        file => Ok(whole_lines(file?, PIECE)?.min(offset)),
+    }
+}
+
+/// Bytes up to the end of the last whole line; the trainer cuts off the rest before it writes.
+fn whole_lines(mut file: File, piece: u64) -> io::Result<u64> {
+    let mut end = file.metadata()?.len();
+    while end > 0 {
+        let start = end.saturating_sub(piece);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.by_ref().take(end - start).read_to_end(&mut bytes)?;
+        if let Some(last) = bytes.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(start + last as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
 fn read_pieces(path: &Path, offset: u64, piece: u64) -> io::Result<Recorded> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Recorded::default()),
@@ -65,6 +91,25 @@ mod tests {
         assert_eq!((second.lines.len(), second.bytes), (0, 0));
         std::fs::write(&path, format!("{whole}{torn}\n")).expect("writes");
         assert_eq!(sequences(&read(folder.path(), first.bytes).expect("reads")), [2]);
+    }
+
+    #[test]
+    fn a_file_that_was_shortened_is_taken_up_at_its_last_whole_line() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(place(&folder.path().join("away"), 9).expect("reads"), 9);
+        assert_eq!(place(folder.path(), 9).expect("reads"), 0);
+        let path = folder.path().join(EVENTS);
+        let (whole, torn) = (format!("{}\n", event(0)), event(1));
+        let length = whole.len() as u64;
+        std::fs::write(&path, format!("{whole}{}", &torn[..20])).expect("writes");
+        assert_eq!(place(folder.path(), length + 5).expect("reads"), length);
+        assert_eq!(place(folder.path(), length + 500).expect("reads"), length);
+        assert_eq!(place(folder.path(), length).expect("reads"), length);
+        assert_eq!(place(folder.path(), 3).expect("reads"), 3);
+        let file = || File::open(&path).expect("is there");
+        assert_eq!(whole_lines(file(), 7).expect("reads"), length, "in pieces too");
+        std::fs::write(&path, &torn[..20]).expect("writes");
+        assert_eq!(whole_lines(file(), 7).expect("reads"), 0);
     }
 
     #[test]

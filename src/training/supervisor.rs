@@ -2,8 +2,7 @@
 
 use super::device::{Reading, disk_bytes};
 use super::process::{AtWork, Exit};
-use super::view::Job;
-use super::{Inner, ending, logs, recorder, webhook};
+use super::{Inner, ending, logs, recorder};
 use crate::store::{Change, EndReason, JobState, Point, StoreError, StoredJob};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +18,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Finds the processes of the server before, and begins to take the queue in turn.
 pub(super) async fn start(inner: &Arc<Inner>) -> Result<(), StoreError> {
-    for job in inner.store.jobs(&[JobState::Running, JobState::Stopping]).await? {
+    for mut job in inner.store.jobs(&AT_WORK).await? {
+        take_up(inner, &mut job).await?;
         let process = AtWork::find(&job);
         match &process {
             Some(found) => {
@@ -57,7 +57,7 @@ async fn take_turns(inner: Arc<Inner>) {
 
 /// Starts every job whose turn it is.
 async fn start_next(inner: &Arc<Inner>) -> Result<(), StoreError> {
-    let at_work = inner.store.jobs(&[JobState::Running, JobState::Stopping]).await?;
+    let at_work = inner.store.jobs(&AT_WORK).await?;
     let slot = |job: &StoredJob| inner.sampler.is_gpu(&job.device);
     let mut busy = [false, true].map(|gpu| at_work.iter().filter(|job| slot(job) == gpu).count());
     for job in inner.store.queued_jobs().await? {
@@ -71,6 +71,7 @@ async fn start_next(inner: &Arc<Inner>) -> Result<(), StoreError> {
 
 /// False where it is not at work now: the process did not start, or somebody took the job out of the queue.
 async fn start_one(inner: &Arc<Inner>, mut job: StoredJob) -> Result<bool, StoreError> {
+    take_up(inner, &mut job).await?;
     // What an earlier attempt ended with is over.
     (job.status.failure, job.status.progress) = (None, None);
     let begin = Change { status: Some(job.status.clone()), ..Change::default() };
@@ -82,9 +83,7 @@ async fn start_one(inner: &Arc<Inner>, mut job: StoredJob) -> Result<bool, Store
         Ok(process) => process,
         Err(error) => {
             tracing::error!(%error, job = job.id, "a job's process could not be started");
-            let change = Change { reason: Some(ending::not_started(&error)), ..Change::default() };
-            inner.store.move_job(&job.id, &AT_WORK, JobState::Failed, &change).await?;
-            inner.changed();
+            tokio::spawn(give_up(Arc::clone(inner), job.id, ending::not_started(&error)));
             return Ok(false);
         }
     };
@@ -100,6 +99,21 @@ async fn start_one(inner: &Arc<Inner>, mut job: StoredJob) -> Result<bool, Store
     Ok(true)
 }
 
+/// Takes up a job's file where it ends, in case a power cut has left less of it than the database knows: what is
+/// written from there on would else be passed over.
+async fn take_up(inner: &Inner, job: &mut StoredJob) -> Result<(), StoreError> {
+    let recorded = job.events_offset;
+    match recorder::place(Path::new(&job.folder), recorded) {
+        Ok(place) if place < recorded => {
+            tracing::warn!(job = job.id, recorded, place, "a job's events were cut short: going on at their end");
+            inner.store.take_up_job(job, place).await?;
+        }
+        Ok(_) => (),
+        Err(error) => tracing::error!(%error, job = job.id, "a job's events cannot be read"),
+    }
+    Ok(())
+}
+
 async fn note_process(inner: &Inner, id: &str, process: &AtWork) -> Result<Option<StoredJob>, StoreError> {
     inner.store.set_job_process(id, &process.identity.to_string()).await?;
     let job = inner.store.job(id).await?;
@@ -109,6 +123,22 @@ async fn note_process(inner: &Inner, id: &str, process: &AtWork) -> Result<Optio
 }
 
 const AT_WORK: [JobState; 2] = [JobState::Running, JobState::Stopping];
+
+/// Ends a job whose process did not start, as soon as the database takes it.
+async fn give_up(inner: Arc<Inner>, id: String, reason: EndReason) {
+    let mut closing = inner.closing.subscribe();
+    let change = Change { reason: Some(reason), ..Change::default() };
+    let work = async {
+        while let Err(error) = finish(&inner, &id, JobState::Failed, &change).await {
+            tracing::error!(%error, job = id, "that a job has not started cannot be kept: trying again");
+            sleep(RETRY_AFTER).await;
+        }
+    };
+    tokio::select! {
+        () = work => inner.queue.notify_one(),
+        _ = closing.wait_for(|closing| *closing) => (),
+    }
+}
 
 /// Records what a process tells until it has ended, then ends the job. `None`: it has ended already.
 async fn follow(inner: Arc<Inner>, mut job: StoredJob, mut process: Option<AtWork>) {
@@ -205,12 +235,22 @@ async fn end(inner: &Inner, id: &str, exit: Exit) -> Result<(), StoreError> {
     job.status.progress = None;
     let why = reason.as_ref().map(|reason: &EndReason| reason.text.clone()).unwrap_or_default();
     let change = Change { reason, status: Some(job.status), process: None };
-    if inner.store.move_job(id, &AT_WORK, state, &change).await? {
+    if finish(inner, id, state, &change).await? {
         tracing::info!(job = id, name = job.name, state = state.as_str(), why, "a job has ended");
-        inner.changed();
-        if let Some(job) = inner.store.job(id).await? {
-            webhook::announce(&inner.settings.webhook, Job::of(job, &[]));
-        }
     }
     Ok(())
+}
+
+/// Moves a job to its end and tells everybody; false where it had ended before.
+async fn finish(inner: &Inner, id: &str, state: JobState, change: &Change) -> Result<bool, StoreError> {
+    if !inner.store.move_job(id, &AT_WORK, state, change).await? {
+        return Ok(false);
+    }
+    inner.changed();
+    match inner.store.job(id).await {
+        Ok(job) => job.into_iter().for_each(|job| inner.announce(job)),
+        // The end is kept all the same.
+        Err(error) => tracing::error!(%error, job = id, "a job's end could not be told"),
+    }
+    Ok(true)
 }

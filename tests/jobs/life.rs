@@ -173,7 +173,10 @@ tell '"finished","phase":"captions","reason":"completed","outcome":"completed","
 /// Until the job's process is gone; whoever started it does not wait for it any more.
 async fn wait_for_end(site: &Site, id: &str) {
     let process = site.store.job(id).await.expect("reads").expect("is there").process.expect("at work");
-    let pid = process.split(' ').nth(1).expect("a number");
+    wait_until_gone(process.split(' ').nth(1).expect("a number")).await;
+}
+
+async fn wait_until_gone(pid: &str) {
     let status = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     for _ in 0..6000 {
         let status = status();
@@ -231,6 +234,58 @@ finished completed
     let job = site.state(&id, "completed").await;
     assert_eq!(job["last_sequence"], 2);
     site.has_every_event(&id).await;
+}
+
+#[tokio::test]
+async fn what_a_power_cut_took_from_the_events_hides_nothing_of_what_comes() {
+    let site = Site::with(STOPPABLE).await;
+    let id = site.create().await;
+    site.at_work(&id).await;
+    kill(&site, &id, "KILL").await;
+    site.state(&id, "interrupted").await;
+    let path = site.folder(&id).await.join("events.jsonl");
+    let text = std::fs::read_to_string(&path).expect("there are events");
+    assert_eq!(text.lines().count(), 2);
+    let first = text.find('\n').expect("a whole line") + 1;
+    std::fs::write(&path, &text[..first]).expect("writable");
+    site.let_go_on(&id).await;
+    assert_eq!(site.post(&format!("/jobs/{id}/resume"), json!({})).await.status, 200);
+    let job = site.state(&id, "completed").await;
+    assert_eq!(job["phases"][FEATURES]["iteration"], 8);
+    assert_eq!(job["last_sequence"], 5, "two from before, and the four that came");
+}
+
+#[tokio::test]
+async fn what_a_killed_server_left_is_cleared_away() {
+    let site = Site::with("started 0; finished completed").await;
+    let id = site.create().await;
+    site.state(&id, "completed").await;
+    let folder = site.folder(&id).await;
+    let left = [site.path("runs/.check-1"), folder.join(".download-1")];
+    left.iter().for_each(|left| std::fs::create_dir_all(left.join("model")).expect("writable"));
+    let site = site.restarted().await;
+    assert!(left.iter().all(|left| !left.exists()));
+    site.has_every_event(&id).await;
+}
+
+#[tokio::test]
+async fn a_check_ends_with_its_request() {
+    let site =
+        Site::with(r#"echo $$ > "$dir/../../new" && mv "$dir/../../new" "$dir/../../checking"; sleep 1000"#).await;
+    let asked = site.post("/jobs/check", json!({"recipe": "photos14k", "phases": ["features"], "measure": true}));
+    let at_work = async {
+        loop {
+            match std::fs::read_to_string(site.path("checking")) {
+                Ok(pid) => break pid,
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let pid = tokio::select! {
+        pid = at_work => pid,
+        answered = asked => panic!("the check has ended: {}", answered.text()),
+    };
+    wait_until_gone(pid.trim()).await;
 }
 
 #[tokio::test]

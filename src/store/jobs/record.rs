@@ -66,6 +66,25 @@ impl Store {
         (job.status, job.last_sequence, job.events_offset) = (status, sequence, offset);
         Ok(true)
     }
+
+    /// Takes up an earlier place in the file of `job`, which was shortened. False where somebody else has recorded
+    /// meanwhile, or the job is gone; nothing is changed then.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn take_up_job(&self, job: &mut StoredJob, place: u64) -> Result<bool, StoreError> {
+        let updated = sqlx::query("UPDATE jobs SET events_offset = ? WHERE id = ? AND events_offset = ?")
+            .bind(to_integer(place))
+            .bind(&job.id)
+            .bind(to_integer(job.events_offset))
+            .execute(&self.writer)
+            .await?;
+        let moved = updated.rows_affected() > 0;
+        if moved {
+            job.events_offset = place;
+        }
+        Ok(moved)
+    }
 }
 
 fn fold<'a>(job: &StoredJob, lines: &'a [EventLine]) -> Folded<'a> {

@@ -6,9 +6,14 @@ use tempfile::TempDir;
 
 async fn job() -> (Store, TempDir, StoredJob) {
     let (store, directory) = fixtures::store().await;
+    let job = store.create_job(&new()).await.expect("kept");
+    (store, directory, job)
+}
+
+fn new() -> NewJob {
     let id = new_job_id();
     let phases = vec![PhaseStatus::waiting("xe", "cross-entropy", true)];
-    let new = NewJob {
+    NewJob {
         folder: format!("/runs/{id}"),
         id,
         name: "a run".to_owned(),
@@ -18,9 +23,7 @@ async fn job() -> (Store, TempDir, StoredJob) {
         work: Work::Train { phases: vec!["xe".to_owned()] },
         status: JobStatus { phases, ..JobStatus::default() },
         start: true,
-    };
-    let job = store.create_job(&new).await.expect("kept");
-    (store, directory, job)
+    }
 }
 
 fn lines(texts: &[String]) -> Recorded {
@@ -119,11 +122,43 @@ async fn many_points_come_as_few_buckets_with_their_extremes() {
 }
 
 #[tokio::test]
+async fn an_earlier_place_is_taken_up_unless_somebody_has_recorded() {
+    let (store, _directory, mut job) = job().await;
+    let batch = lines(&[started(0, 0), loss(1, 1, 3.5)]);
+    store.record_job(&mut job, &batch).await.expect("records");
+    let mut stale = job.clone();
+    assert!(store.take_up_job(&mut job, 5).await.expect("writes"));
+    assert_eq!((job.events_offset, job.last_sequence), (5, 1));
+    assert_eq!(store.job(&job.id).await.expect("reads").as_ref(), Some(&job));
+    assert!(!store.take_up_job(&mut stale, 0).await.expect("writes"));
+    assert_eq!(stale.events_offset, batch.bytes);
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_out_of_reach_at_once() {
+    let (store, _directory, job) = job().await;
+    assert!(store.delete_job(&job.id, &[JobState::Queued]).await.expect("writes"));
+    assert_eq!(store.job(&job.id).await.expect("reads"), None);
+    assert_eq!(store.jobs(&[]).await.expect("reads"), []);
+    assert_eq!(store.queued_jobs().await.expect("reads"), []);
+    let from = [JobState::Queued, JobState::Cancelled, JobState::Failed, JobState::Interrupted];
+    let nothing = Change::default();
+    assert!(!store.move_job(&job.id, &from, JobState::Queued, &nothing).await.expect("writes"));
+    let any = [JobState::Queued, JobState::Completed];
+    assert!(!store.delete_job(&job.id, &any).await.expect("writes"), "once is enough");
+}
+
+#[tokio::test]
 async fn what_is_deleted_takes_its_events_along() {
     let (store, _directory, mut job) = job().await;
-    store.record_job(&mut job, &lines(&[started(0, 0), loss(1, 1, 3.5)])).await.expect("records");
+    let told: Vec<String> = (1..=4500).map(|n| loss(n, n, 3.5)).collect();
+    store.record_job(&mut job, &lines(&told)).await.expect("records");
+    let mut other = store.create_job(&new()).await.expect("kept");
+    store.record_job(&mut other, &lines(&[started(0, 0), loss(1, 1, 3.5)])).await.expect("records");
     assert!(store.delete_job(&job.id, &[JobState::Queued]).await.expect("writes"));
-    assert_eq!(fixtures::rows(&store, "job_events").await, 0);
-    assert_eq!(fixtures::rows(&store, "job_points").await, 0);
+    store.remove_deleted_jobs().await.expect("writes");
+    assert_eq!(fixtures::rows(&store, "jobs").await, 1);
+    assert_eq!(fixtures::rows(&store, "job_events").await, 2);
+    assert_eq!(fixtures::rows(&store, "job_points").await, 1);
     assert!(!store.record_job(&mut job, &Recorded::default()).await.expect("writes"), "the job is gone");
 }

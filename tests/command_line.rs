@@ -1,6 +1,9 @@
 //! The program itself: settings from the environment, messages, exit codes.
 
 use expansionnet::store::FolderLock;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
@@ -103,6 +106,25 @@ fn a_model_folder_without_a_model_is_an_error() {
     assert!(fault.contains("the model cannot be used"), "{fault}");
     let fault = Run::new(&["caption", "--model", ".", "photo.jpg"]).fault();
     assert!(fault.contains("the model . cannot be used"), "{fault}");
+}
+
+#[test]
+fn a_file_name_that_is_not_utf8_has_its_line_of_json() {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/default").display().to_string();
+    let mut run = Run::new(&["caption", "--json", "--device", "cpu", "--beam-size", "1", "--model", &model]);
+    let photo = OsStr::from_bytes(b"square-\xff.png");
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("trainer/tests/fixtures/images/square.png");
+    std::fs::copy(picture, run.folder.path().join(photo)).expect("writable");
+    run.command.arg(photo).arg(OsStr::from_bytes(b"missing-\xff.png"));
+    let (code, stdout, stderr) = run.end();
+    assert_eq!(code, Some(1), "{stderr}");
+    let lines: Vec<serde_json::Value> =
+        stdout.lines().map(|line| serde_json::from_str(line).expect("is JSON")).collect();
+    assert_eq!(
+        (&lines[0]["image"], &lines[1]["image"]),
+        (&"square-\u{fffd}.png".into(), &"missing-\u{fffd}.png".into())
+    );
+    assert!(lines[0]["caption"].is_string() && lines[1]["error"].is_string(), "{stdout}");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! `expansionnet evaluate` as a program: captions in files, and the bundled model on a small dataset.
 
 use serde_json::{Value, json};
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 use trainer::captioner::{Captioner, LoadOptions};
 use trainer::data::{FeatureKind, FeatureWriter};
@@ -226,6 +226,22 @@ fn images_can_be_chosen_by_folder_and_number() {
 }
 
 #[test]
+fn an_image_without_captions_is_named_before_any_work() {
+    let folder = dataset();
+    let file = folder.path().join("dataset.json");
+    let mut dataset = read_json(&file);
+    for place in [3, 5] {
+        dataset["images"][place]["sentences"] = json!([]);
+    }
+    fs::write(&file, dataset.to_string()).expect("writable");
+    let message = fault(on_dataset(&folder, "out", &[]));
+    assert!(message.contains("2 of 6 images of the split test have no captions"), "{message}");
+    assert!(message.contains("number 22 (photos/landscape_q95.jpg)"), "{message}");
+    assert!(!folder.path().join("out").exists(), "found before any work");
+    succeed(on_dataset(&folder, "out", &["--limit", "1", "--beam-size", "1"]));
+}
+
+#[test]
 fn a_killed_run_goes_on_and_comes_to_the_same() {
     let folder = dataset_with(3);
     let arguments = ["--beam-size", "1,3", "--batch-size", "1"];
@@ -311,4 +327,22 @@ fn features_of_a_file_take_the_place_of_images() {
     let page = fs::read_to_string(folder.path().join("features/report.html")).expect("is there");
     assert!(!page.contains("<img"), "there are no photos");
     assert!(fault(with_features(&[])).contains("has no features of 4 of 6 images"));
+
+    // Photos beside features only illustrate the page, and may be missing or broken.
+    let with_photos = || {
+        let (_, stderr) = succeed(with_features(&["--limit", "2", "--images", "images"]));
+        (fs::read_to_string(folder.path().join("features/report.html")).expect("is there"), stderr)
+    };
+    assert!(with_photos().0.contains("<img"));
+    fs::remove_file(folder.path().join("images/shapes/portrait.png")).expect("was there");
+    fs::write(folder.path().join("images/photos/landscape_q95.jpg"), "no photo").expect("writable");
+    let (page, stderr) = with_photos();
+    assert!(!page.contains("<img") && stderr.contains("1 of 2 images are not in images"), "{stderr}");
+    assert!(stderr.contains("report.html does without a photo"), "{stderr}");
+
+    // Captions of other features at the same place do not count.
+    let replaced = File::options().write(true).open(&path).expect("is there");
+    replaced.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).expect("ours");
+    let message = fault(with_features(&["--limit", "2"]));
+    assert!(message.contains("(a file of features that has changed)"), "{message}");
 }

@@ -66,6 +66,10 @@ fn several_phases_are_named_and_their_checkpoints_handed_on() {
 
     let again = export("model", &["--output", &model]);
     assert!(!again.status.success() && text(&again.stderr).contains("--force"), "{}", text(&again.stderr));
+    assert!(export("model", &["--output", &model, "--force"]).status.success());
+    let whole_run = export("model", &["--output", &folder, "--force"]);
+    assert!(!whole_run.status.success() && text(&whole_run.stderr).contains("holds more than a model"));
+    assert!(made.path("run").join("xe").exists(), "it is all there");
     let unknown = export("pth", &["--checkpoint", "state-9", "--output", &model]);
     assert!(!unknown.status.success() && text(&unknown.stderr).contains("exists already"));
     let unknown = export("pth", &["--checkpoint", "state-9", "--output", &path("other.pth")]);

@@ -61,7 +61,8 @@ pub(super) struct CaptionPhotos {
 /// One line of JSON output.
 #[derive(Serialize)]
 struct Line<'a> {
-    image: &'a Path,
+    /// The photo's path; what is not UTF-8 in it is replaced.
+    image: &'a str,
     caption: &'a str,
     /// Mean log-probability per token.
     score: f64,
@@ -158,7 +159,7 @@ impl CaptionPhotos {
                 let best = outcome.captions.first().context("the search gave no caption")?;
                 if self.json {
                     let line = Line {
-                        image: path,
+                        image: &path.to_string_lossy(),
                         caption: &best.caption,
                         score: best.score,
                         candidates: &outcome.captions[..candidates.min(outcome.captions.len())],
@@ -171,7 +172,7 @@ impl CaptionPhotos {
             }
             Err(error) => {
                 if self.json {
-                    let line = serde_json::json!({ "image": path, "error": said(error) });
+                    let line = serde_json::json!({ "image": path.to_string_lossy(), "error": said(error) });
                     writeln!(out, "{line}")?;
                 }
                 eprintln!("{}: {}", path.display(), said(error));

@@ -58,7 +58,10 @@ pub(super) struct Evaluate {
 
 /// A model on a dataset.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "A model on a dataset")]
+#[command(
+    next_help_heading = "A model on a dataset",
+    group = ArgGroup::new("input").multiple(true).args(["images", "features"])
+)]
 struct ModelRun {
     /// Model folder; several are an ensemble [default: model.path, with model.ensemble]
     #[arg(long, value_name = "DIR", requires = "dataset")]
@@ -69,11 +72,11 @@ struct ModelRun {
     dataset: Option<PathBuf>,
 
     /// Folder of the dataset's images
-    #[arg(long, value_name = "DIR", group = "input", requires = "dataset")]
+    #[arg(long, value_name = "DIR", requires = "dataset")]
     images: Option<PathBuf>,
 
     /// Features of the images instead, as HDF5; --images then only illustrates the page
-    #[arg(long, value_name = "FILE", group = "input", requires = "dataset")]
+    #[arg(long, value_name = "FILE", requires = "dataset")]
     features: Option<PathBuf>,
 
     /// The images to caption

@@ -37,7 +37,7 @@ struct ExportModel {
     #[arg(long)]
     float16: bool,
 
-    /// Replace the folder if it exists
+    /// Replace the folder if it exists and holds nothing but a model
     #[arg(long)]
     force: bool,
 }
@@ -105,6 +105,7 @@ impl Export {
 impl ExportModel {
     fn run(self) -> anyhow::Result<ExitCode> {
         refuse_existing(&self.output, self.force)?;
+        package::check_replaceable(&self.output)?;
         let CheckpointArguments { run, phase, .. } = &self.source;
         package_checkpoint(run, phase, self.source.checkpoint(), self.float16, &self.output)
             .with_context(|| format!("{} was not made", self.output.display()))?;

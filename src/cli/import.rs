@@ -36,7 +36,7 @@ pub(super) struct Import {
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
 
-    /// Replace the folder if it exists
+    /// Replace the folder if it exists and holds nothing but a model
     #[arg(long)]
     force: bool,
 

@@ -108,6 +108,20 @@ fn nothing_is_overwritten_or_left_half_done() {
     assert_eq!(entries(folder.path()), 1, "no temporary folder stays behind");
 }
 
+#[test]
+fn a_folder_with_more_than_a_model_is_not_replaced() {
+    let folder = folder();
+    let inside = folder.path().join("rf_model.pth");
+    fs::copy(fixture("tiny_model").join(CHECKPOINT), &inside).expect("the fixture is there");
+    let forced = ImportOptions { checkpoint: inside.clone(), force: true, ..options(folder.path().to_owned()) };
+    let message = import(&forced).unwrap_err().to_string();
+    assert!(message.contains("holds more than a model, rf_model.pth for one"), "{message}");
+    let onto_a_file = ImportOptions { output: inside.clone(), ..forced };
+    let message = import(&onto_a_file).unwrap_err().to_string();
+    assert!(message.contains("is no folder") && inside.is_file(), "{message}");
+    assert_eq!(entries(folder.path()), 1, "nothing is removed or added");
+}
+
 fn entries(folder: &Path) -> usize {
     fs::read_dir(folder).expect("a folder").count()
 }

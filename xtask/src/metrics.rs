@@ -39,7 +39,8 @@ pub fn set_up(root: &Path) -> Result<()> {
     if !installed.join(PARSER).exists() {
         eprintln!(
             "SPICE also needs stanford-corenlp-3.6.0.jar and stanford-corenlp-3.6.0-models.jar in \
-             .metrics/spice/lib, from https://nlp.stanford.edu/software/stanford-corenlp-full-2015-12-09.zip"
+             .metrics/spice/lib, from https://nlp.stanford.edu/software/stanford-corenlp-full-2015-12-09.zip; SPICE \
+             itself has not been tried, with Java 17 or any other, only a stand-in for it"
         );
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::cases::{self, Case, Id};
 use super::events::EventLog;
-use super::output::{Evaluation, Outcome};
+use super::output::{Evaluation, Outcome, Photos};
 use super::progress::Reporter;
 use super::table::Table;
 use super::{ModelRun, output};
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use trainer::captioner::Captioner;
 use trainer::data::karpathy::find_images;
 use trainer::data::{Dataset, FeatureReader, Image, Split};
-use trainer::evaluation::{CaptionLog, Origin, RunOptions, Source, caption_images};
+use trainer::evaluation::{CaptionLog, FileStamp, Origin, RunOptions, Source, caption_images};
 use trainer::metrics::EvaluationSettings;
 
 /// Every caption as it was made, in the output folder.
@@ -41,13 +41,13 @@ impl ModelRun {
         let chosen = self.choose(&Dataset::read(dataset)?)?;
         let images: Vec<Image> = chosen.iter().flat_map(|chosen| chosen.images.iter().cloned()).collect();
         // All of them before any work starts.
-        let files = self.images.as_ref().map(|folder| find_images(&images, folder)).transpose()?;
+        let photos = self.photos(&images)?;
         fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
 
         let captioner = self.load(config.clone())?;
         let dataset_hash = file_hash(dataset)?;
         let mut log = CaptionLog::open(&folder.join(LOG), &self.origin(&captioner, &dataset_hash)?)?;
-        let source = self.source(&captioner, &images, files.as_deref(), &config)?;
+        let source = self.source(&captioner, &images, &photos, &config)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let max_length = captioner.info().max_length;
         let options = RunOptions {
@@ -68,7 +68,6 @@ impl ModelRun {
         let (model, filepath) = (captioner.info(), self.filepath.as_slice());
         let unrepeated_first = self.unrepeated_first;
         let evaluation = Evaluation { model, dataset, dataset_hash, filepath, max_length, unrepeated_first, outcomes };
-        let photos = files.map(|files| ids.into_iter().zip(files).collect()).unwrap_or_default();
         output::write(folder, &evaluation, &photos, &config.image_limits())?;
         events.end(&evaluation.outcomes);
         super::print(&match json {
@@ -98,9 +97,25 @@ impl ModelRun {
                 let there = there.into_iter().collect::<Vec<_>>().join(", ");
                 bail!("there are no such images in the split {split}; values of `filepath` there: {there}");
             }
+            refuse_uncaptioned(split, &images)?;
             Ok(Chosen { split, images })
         };
         self.split.list().iter().map(choose).collect()
+    }
+
+    /// The files of the images. Beside features they only illustrate the page, and any may be missing.
+    fn photos(&self, images: &[Image]) -> anyhow::Result<Photos> {
+        let Some(folder) = &self.images else { return Ok(Photos::new()) };
+        if self.features.is_none() {
+            return Ok(images.iter().map(|image| image.id).zip(find_images(images, folder)?).collect());
+        }
+        let found: Photos = images.iter().filter_map(|image| Some((image.id, image.find(folder)?))).collect();
+        let missing = images.len() - found.len();
+        if missing > 0 {
+            let (images, folder) = (images.len(), folder.display());
+            eprintln!("{missing} of {images} images are not in {folder}: report.html does without their photos");
+        }
+        Ok(found)
     }
 
     fn load(&self, mut config: Config) -> anyhow::Result<Captioner> {
@@ -118,6 +133,7 @@ impl ModelRun {
 
     fn origin(&self, captioner: &Captioner, dataset_hash: &str) -> anyhow::Result<Origin> {
         let input = self.features.as_ref().or(self.images.as_ref()).context("name --images or --features")?;
+        let stamp = |file: &PathBuf| FileStamp::of(file).with_context(|| file.display().to_string());
         let info = captioner.info();
         Ok(Origin {
             model: info.revision.clone(),
@@ -126,6 +142,7 @@ impl ModelRun {
             unrepeated_first: self.unrepeated_first,
             dataset: dataset_hash.to_owned(),
             input: input.canonicalize().with_context(|| input.display().to_string())?,
+            features: self.features.as_ref().map(stamp).transpose()?,
         })
     }
 
@@ -133,7 +150,7 @@ impl ModelRun {
         &self,
         captioner: &Captioner,
         images: &[Image],
-        files: Option<&[PathBuf]>,
+        photos: &Photos,
         config: &Config,
     ) -> anyhow::Result<Source> {
         if let Some(features) = &self.features {
@@ -144,9 +161,24 @@ impl ModelRun {
             }
             return Ok(Source::Features { reader, ids: images.iter().map(|image| image.id).collect() });
         }
-        let files = files.context("name --images or --features")?.to_owned();
+        let files = images.iter().map(|image| photos.get(&image.id).cloned());
+        let files = files.collect::<Option<Vec<PathBuf>>>().context("name --images or --features")?;
         Ok(Source::Images { files, preprocessor: captioner.preprocessor(), limits: config.image_limits() })
     }
+}
+
+/// No metric has a figure for an image that nobody described.
+fn refuse_uncaptioned(split: Split, images: &[Image]) -> anyhow::Result<()> {
+    let uncaptioned: Vec<&Image> = images.iter().filter(|image| image.captions.is_empty()).collect();
+    let Some(first) = uncaptioned.first() else { return Ok(()) };
+    bail!(
+        "{} of {} images of the split {split} have no captions to compare with, the first is number {} ({}): give \
+         them `sentences` in the dataset, or take them out of the split",
+        uncaptioned.len(),
+        images.len(),
+        first.id,
+        first.name()
+    );
 }
 
 /// One outcome a split and number of beams.

@@ -45,7 +45,7 @@ struct Group {
 
 struct Card {
     id: String,
-    /// A data URL; none where only features are there.
+    /// A data URL; none where only features are there, or the photo can't be read.
     photo: Option<String>,
     caption: String,
     /// Times a hundred, as in the table.
@@ -53,13 +53,10 @@ struct Card {
     references: Vec<String>,
 }
 
-/// The page as HTML.
-///
-/// # Errors
-/// When a photo on it can't be read.
+/// The page as HTML; a photo that can't be read is left out.
 pub(super) fn render(evaluation: &Evaluation, photos: &Photos, limits: &Limits) -> anyhow::Result<String> {
     let splits = evaluation.outcomes.chunk_by(|one, other| one.split == other.split);
-    let groups = splits.map(|outcomes| groups(outcomes, photos, limits)).collect::<Result<Vec<_>, _>>()?;
+    let groups = splits.map(|outcomes| groups(outcomes, photos, limits));
     let sections = evaluation.tables().into_iter().zip(groups).map(|(table, groups)| Section { table, groups });
     let page = Page {
         model: &evaluation.model.id,
@@ -73,34 +70,40 @@ pub(super) fn render(evaluation: &Evaluation, photos: &Photos, limits: &Limits) 
 }
 
 /// The best and the worst captions of a split.
-fn groups(outcomes: &[Outcome], photos: &Photos, limits: &Limits) -> anyhow::Result<Vec<Group>> {
+fn groups(outcomes: &[Outcome], photos: &Photos, limits: &Limits) -> Vec<Group> {
     let shown = outcomes.iter().find(|outcome| outcome.beam_size == BEAM_SIZE).or(outcomes.last());
     let Some((outcome, scores)) = shown.and_then(|outcome| Some((outcome, outcome.report.scores(METRIC)?))) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let mut places: Vec<usize> = (0..outcome.cases.len()).collect();
     places.sort_by(|&one, &other| scores.per_image[other].total_cmp(&scores.per_image[one]));
-    let group = |name: &str, places: &mut dyn Iterator<Item = usize>| -> anyhow::Result<Group> {
+    let group = |name: &str, places: &mut dyn Iterator<Item = usize>| {
         let cards = places.take(SHOWN).map(|place| card(outcome, place, scores.per_image[place], photos, limits));
         let title = format!("{name} captions by {METRIC}, beam {}", outcome.beam_size);
-        Ok(Group { title, cards: cards.collect::<Result<_, _>>()? })
+        Group { title, cards: cards.collect() }
     };
-    Ok(vec![group("Best", &mut places.iter().copied())?, group("Worst", &mut places.iter().rev().copied())?])
+    vec![group("Best", &mut places.iter().copied()), group("Worst", &mut places.iter().rev().copied())]
 }
 
-fn card(outcome: &Outcome, place: usize, score: f64, photos: &Photos, limits: &Limits) -> anyhow::Result<Card> {
+fn card(outcome: &Outcome, place: usize, score: f64, photos: &Photos, limits: &Limits) -> Card {
     let case = &outcome.cases[place];
     let file = match &case.id {
         Id::Number(number) => photos.get(number),
         Id::Name(_) => None,
     };
-    Ok(Card {
+    Card {
         id: case.id.to_string(),
-        photo: file.map(|file| data_url(file, limits)).transpose()?,
+        photo: file.and_then(|file| photo(file, limits)),
         caption: case.candidate.clone(),
         score: format!("{:.0}", 100.0 * score),
         references: case.references.clone(),
-    })
+    }
+}
+
+/// A photo for the page, which is worth more without it than not at all.
+fn photo(file: &Path, limits: &Limits) -> Option<String> {
+    let tell = |reason: &anyhow::Error| eprintln!("report.html does without a photo: {reason:#}");
+    data_url(file, limits).inspect_err(tell).ok()
 }
 
 /// A photo in small.

@@ -25,7 +25,7 @@ pub struct ImportOptions {
     pub backbone: Option<PathBuf>,
     /// The model folder to make.
     pub output: PathBuf,
-    /// Replace an existing folder.
+    /// Replace an existing model folder; one with anything else in it is refused.
     pub force: bool,
     /// Keep float32 on disk; float16 (half the size) otherwise.
     pub float32: bool,
@@ -85,6 +85,7 @@ pub fn import(options: &ImportOptions) -> Result<ImportReport, ImportError> {
     if options.output.exists() && !options.force {
         return Err(ImportError::Exists(options.output.clone()));
     }
+    package::check_replaceable(&options.output)?;
     let mut tensors = read_tensors(&options.checkpoint)?;
     if let Some(backbone) = &options.backbone {
         tensors.retain(|name, _| !is_backbone(name));

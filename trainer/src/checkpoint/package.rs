@@ -7,7 +7,7 @@ use crate::vocabulary::{Vocabulary, VocabularyError};
 use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
@@ -21,6 +21,8 @@ pub const CONFIG: &str = "config.json";
 pub const VOCABULARY: &str = "vocab.json";
 /// What people should know of the model.
 pub const MODEL_CARD: &str = "MODEL_CARD.md";
+/// All that a model folder consists of.
+const FILES: [&str; 4] = [WEIGHTS, CONFIG, VOCABULARY, MODEL_CARD];
 
 /// A model folder, read and ready to use.
 pub struct Package {
@@ -54,6 +56,22 @@ pub enum PackageError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The folder to be replaced has more in it, which would be lost.
+    #[error(
+        "{folder} holds more than a model, {other} for one, and is not replaced: name another folder, or move the rest away"
+    )]
+    HoldsMore {
+        /// The folder.
+        folder: PathBuf,
+        /// Something in it that belongs to no model folder.
+        other: PathBuf,
+    },
+    /// There is a file where the folder is to be.
+    #[error("{path} is no folder and is not replaced: name another folder, or move it away")]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
     },
     /// `config.json` describes no model.
     #[error("{path}: {reason}")]
@@ -180,20 +198,46 @@ pub struct Contents<'a> {
     pub kind: Kind,
 }
 
+/// Whether [`write`] may put a model folder there: nothing is lost but another model folder.
+///
+/// # Errors
+/// What else is there.
+pub fn check_replaceable(folder: &Path) -> Result<(), PackageError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(PackageError::NoFolder { path: folder.to_owned() });
+        }
+        Err(error) => return Err(io_error(folder)(error)),
+    };
+    let entries = entries.collect::<Result<Vec<_>, _>>().map_err(io_error(folder))?;
+    match entries.iter().filter(|entry| !is_ours(entry)).map(DirEntry::file_name).min() {
+        Some(other) => Err(PackageError::HoldsMore { folder: folder.to_owned(), other: other.into() }),
+        None => Ok(()),
+    }
+}
+
+/// Whether this is a file of a model folder, by its name.
+fn is_ours(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    FILES.iter().any(|file| name == *file) && entry.file_type().is_ok_and(|kind| !kind.is_dir())
+}
+
 /// Writes a model folder: beside its place first, then renamed, so that it is never half there.
 ///
-/// An existing folder at `folder` is replaced.
+/// Another model folder at `folder` is replaced.
+///
+/// # Errors
+/// When something else is there ([`check_replaceable`]), or the disk refuses.
 pub fn write(folder: &Path, contents: &Contents) -> Result<(), PackageError> {
+    check_replaceable(folder)?;
     let parent = match folder.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| PackageError::Io { path, source }
-    };
-    fs::create_dir_all(parent).map_err(io(parent))?;
-    let beside = tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(io(parent))?;
+    fs::create_dir_all(parent).map_err(io_error(parent))?;
+    let beside = tempfile::Builder::new().prefix(".model-").tempdir_in(parent).map_err(io_error(parent))?;
 
     let tensors: Vec<_> =
         contents.tensors.iter().map(|(name, tensor)| (name, on_disk(tensor, contents.kind))).collect();
@@ -205,27 +249,44 @@ pub fn write(folder: &Path, contents: &Contents) -> Result<(), PackageError> {
     {
         let path = beside.path().join(name);
         let bytes = bytes.map_err(|error| PackageError::Config { path: path.clone(), reason: error.to_string() })?;
-        fs::write(&path, bytes).map_err(io(&path))?;
+        fs::write(&path, bytes).map_err(io_error(&path))?;
     }
-    for name in [WEIGHTS, CONFIG, VOCABULARY, MODEL_CARD] {
+    for name in FILES {
         let path = beside.path().join(name);
-        File::open(&path).and_then(|file| file.sync_all()).map_err(io(&path))?;
+        File::open(&path).and_then(|file| file.sync_all()).map_err(io_error(&path))?;
     }
-    replace(folder, beside).map_err(io(folder))
+    replace(folder, beside)
 }
 
 /// Puts the finished folder in its place; an old one steps aside first and goes last.
-fn replace(folder: &Path, beside: tempfile::TempDir) -> io::Result<()> {
+fn replace(folder: &Path, beside: tempfile::TempDir) -> Result<(), PackageError> {
+    check_replaceable(folder)?; // once more: writing the weights took a while
+    set_readable(beside.path()).map_err(io_error(folder))?;
     let aside = beside.path().with_extension("old");
-    if folder.exists() {
-        fs::rename(folder, &aside)?;
-    }
-    set_readable(beside.path())?;
-    fs::rename(beside.keep(), folder)?;
+    swap(beside.path(), folder, &aside)?;
+    let _renamed = beside.keep();
     if aside.exists() {
-        fs::remove_dir_all(aside)?;
+        fs::remove_dir_all(&aside).map_err(io_error(&aside))?;
     }
     Ok(())
+}
+
+/// Renames `new` to `place`; what was there steps aside, and comes back where `new` can't take its place.
+fn swap(new: &Path, place: &Path, aside: &Path) -> Result<(), PackageError> {
+    let taken = place.exists();
+    if taken {
+        fs::rename(place, aside).map_err(io_error(place))?;
+    }
+    let swapped = fs::rename(new, place).map_err(io_error(place));
+    if swapped.is_err() && taken {
+        fs::rename(aside, place).map_err(io_error(aside))?; // names where it is now
+    }
+    swapped
+}
+
+/// What the system said of a file.
+fn io_error(path: &Path) -> impl Fn(io::Error) -> PackageError {
+    move |source| PackageError::Io { path: path.to_owned(), source }
 }
 
 /// Temporary folders are private; a model folder is as readable as any other.
@@ -261,4 +322,47 @@ fn revision(folder: &Path) -> Result<String, PackageError> {
         copied.map_err(|source| PackageError::Io { path, source })?;
     }
     Ok(format!("{:x}", hash.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with these files, below a temporary one.
+    fn folder_with(files: &[&str]) -> (tempfile::TempDir, PathBuf) {
+        let parent = tempfile::tempdir().expect("a temporary folder");
+        let folder = parent.path().join("model");
+        fs::create_dir(&folder).expect("writable");
+        for file in files {
+            fs::write(folder.join(file), "old").expect("writable");
+        }
+        (parent, folder)
+    }
+
+    #[test]
+    fn only_model_folders_are_replaced() {
+        for files in [&FILES[..], &[CONFIG], &[]] {
+            check_replaceable(&folder_with(files).1).expect("nothing else is lost");
+        }
+        let (parent, folder) = folder_with(&[WEIGHTS, "rf_model.pth"]);
+        check_replaceable(&parent.path().join("nothing")).expect("nothing is lost");
+        let refused = |path: &Path| check_replaceable(path).expect_err("would be lost").to_string();
+        assert!(refused(&folder).contains("holds more than a model, rf_model.pth for one"));
+        assert!(refused(&folder.join(WEIGHTS)).contains("is no folder and is not replaced"));
+
+        let (_parent, folder) = folder_with(&[]);
+        fs::create_dir(folder.join(CONFIG)).expect("writable");
+        assert!(refused(&folder).contains(CONFIG), "a folder of that name may hold anything");
+    }
+
+    #[test]
+    fn the_old_folder_comes_back_where_the_new_one_cannot_take_its_place() {
+        let (parent, folder) = folder_with(&[WEIGHTS]);
+        let (new, aside) = (parent.path().join("new"), parent.path().join("aside"));
+        swap(&new, &folder, &aside).expect_err("there is no new one");
+        assert!(folder.join(WEIGHTS).exists() && !aside.exists());
+        fs::create_dir(&new).expect("writable");
+        swap(&new, &folder, &aside).expect("takes its place");
+        assert!(!folder.join(WEIGHTS).exists() && aside.join(WEIGHTS).exists());
+    }
 }

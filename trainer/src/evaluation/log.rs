@@ -3,9 +3,10 @@
 use super::EvaluationError;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// What an image's caption depends on, apart from the beam size: only captions of the same origin go
 /// into one log. Which images are captioned may change from run to run.
@@ -25,10 +26,34 @@ pub struct Origin {
     pub dataset: String,
     /// The folder of the images, or the file of their features.
     pub input: PathBuf,
+    /// The file of the features, where there is one; logs from before it was kept are taken without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<FileStamp>,
+}
+
+/// What tells a file from one that has taken its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileStamp {
+    /// In bytes.
+    pub length: u64,
+    /// When it was last written.
+    pub modified: SystemTime,
+}
+
+impl FileStamp {
+    /// The stamp of a file as it is now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of(file: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(file)?;
+        Ok(FileStamp { length: metadata.len(), modified: metadata.modified()? })
+    }
 }
 
 impl Origin {
-    /// What differs, for a person.
+    /// What differs, for a person; empty where captions of the two go into one log.
     fn difference(&self, other: &Origin) -> String {
         let differences = [
             ("another model", self.model != other.model),
@@ -37,9 +62,15 @@ impl Origin {
             ("another order of captions", self.unrepeated_first != other.unrepeated_first),
             ("another dataset", self.dataset != other.dataset),
             ("other images or features", self.input != other.input),
+            ("a file of features that has changed", self.features_changed(other)),
         ];
         let differing = differences.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name);
         differing.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether the features at the same place are others by now.
+    fn features_changed(&self, other: &Origin) -> bool {
+        self.input == other.input && self.features.is_some() && self.features != other.features
     }
 }
 
@@ -100,8 +131,8 @@ impl CaptionLog {
         let mut lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).enumerate();
         if let Some((number, line)) = lines.next() {
             let theirs: Origin = serde_json::from_slice(line).map_err(|error| damaged(number, error))?;
-            if theirs != *origin {
-                let difference = theirs.difference(origin);
+            let difference = theirs.difference(origin);
+            if !difference.is_empty() {
                 return Err(EvaluationError::OtherOrigin { path: self.path.clone(), difference });
             }
         }
@@ -146,7 +177,6 @@ pub(super) fn io_error(path: &Path) -> impl Fn(io::Error) -> EvaluationError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn origin() -> Origin {
         Origin {
@@ -156,6 +186,7 @@ mod tests {
             unrepeated_first: false,
             dataset: "34cd".into(),
             input: "images".into(),
+            features: None,
         }
     }
 
@@ -195,6 +226,21 @@ mod tests {
         fs::write(&path, [fs::read(&path).expect("readable"), b"{}\n".to_vec()].concat()).expect("writable");
         let error = CaptionLog::open(&path, &origin()).expect_err("damaged").to_string();
         assert!(error.contains("line 4: missing field `image`"), "{error}");
+    }
+
+    #[test]
+    fn features_that_were_replaced_are_of_another_origin() {
+        let stamp = FileStamp { length: 8, modified: SystemTime::UNIX_EPOCH };
+        let with = |stamp| Origin { features: Some(stamp), ..origin() };
+        let (folder, old) = log();
+        CaptionLog::open(&old, &with(stamp)).expect("is from before stamps were kept");
+
+        let path = folder.path().join("stamped.jsonl");
+        for _ in 0..2 {
+            CaptionLog::open(&path, &with(stamp)).expect("the same features");
+        }
+        let error = CaptionLog::open(&path, &with(FileStamp { length: 9, ..stamp })).expect_err("others").to_string();
+        assert!(error.contains("(a file of features that has changed)"), "{error}");
     }
 
     #[test]

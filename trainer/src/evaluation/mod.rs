@@ -12,6 +12,6 @@ pub mod run;
 pub mod source;
 
 pub use error::EvaluationError;
-pub use log::{CaptionLog, Origin, Prediction};
+pub use log::{CaptionLog, FileStamp, Origin, Prediction};
 pub use run::{Progress, RunOptions, caption_images};
 pub use source::Source;

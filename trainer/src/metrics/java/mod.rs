@@ -54,7 +54,7 @@ pub enum Unavailable {
     /// The program ended or closed its output too early.
     #[error("its Java program ended early: {last_words}")]
     Ended {
-        /// The end of what it wrote to standard error.
+        /// The exceptions that it wrote to standard error, else the end of what it wrote.
         last_words: String,
     },
     /// The program answered something else than was asked.

@@ -62,21 +62,40 @@ impl LineProcess {
         if self.child.wait()?.success() { Ok(()) } else { Err(self.ended()) }
     }
 
-    /// The end of what the program said on standard error.
+    /// Why the program ended, by what it said on standard error.
     fn ended(&mut self) -> Unavailable {
-        const KEPT: i64 = 500;
-        // Whatever still writes to it has an end of its own.
-        let mut text = Vec::new();
-        let length = self.errors.seek(SeekFrom::End(0)).unwrap_or(0) as i64;
-        let start = SeekFrom::Start((length - KEPT).max(0) as u64);
-        let read = self.errors.seek(start).and_then(|_| self.errors.read_to_end(&mut text));
-        let text = String::from_utf8_lossy(&text);
-        let last_words = match read {
-            Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
-            _ => "it gave no reason".to_owned(),
-        };
+        let said = self.said().ok();
+        let last_words = said.and_then(|text| last_words(&text)).unwrap_or_else(|| "it gave no reason".to_owned());
         Unavailable::Ended { last_words }
     }
+
+    /// What the program said on standard error, or the end of it where that is long.
+    fn said(&mut self) -> io::Result<String> {
+        const READ: u64 = 1 << 20;
+        // Whatever still writes to it has an end of its own.
+        let length = self.errors.seek(SeekFrom::End(0))?;
+        self.errors.seek(SeekFrom::Start(length.saturating_sub(READ)))?;
+        let mut text = Vec::new();
+        self.errors.read_to_end(&mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+/// The exceptions that a program tells of, without the calls that led there, else the end of the text.
+fn last_words(text: &str) -> Option<String> {
+    const KEPT: usize = 1000; // characters
+    // Java names its options at the start, which is no fault: "NOTE: Picked up JDK_JAVA_OPTIONS: …".
+    let is_note = |line: &str| line.trim_start_matches("NOTE: ").starts_with("Picked up ");
+    let is_exception = |line: &str| {
+        let is_call = line.trim_start().starts_with("at ");
+        !is_call && (line.contains("Exception") || line.contains("Caused by"))
+    };
+    let lines: Vec<&str> = text.lines().filter(|line| !is_note(line)).collect();
+    let exceptions: Vec<&str> = lines.iter().copied().filter(|line| is_exception(line)).collect();
+    let kept = if exceptions.is_empty() { lines } else { exceptions }.join("\n");
+    let kept = kept.trim();
+    let left_out = kept.chars().count().saturating_sub(KEPT);
+    (!kept.is_empty()).then(|| kept.chars().skip(left_out).collect())
 }
 
 impl Drop for LineProcess {

@@ -4,6 +4,7 @@ use super::process::LineProcess;
 use super::{Jars, Unavailable, unexpected};
 use crate::metrics::TokenizedCandidate;
 use serde::Deserialize;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +13,11 @@ use std::process::Command;
 pub const JAR: &str = "spice/spice-1.0.jar";
 /// The parser that the program needs and that is distributed apart from it.
 pub const PARSER: [&str; 2] = ["spice/lib/stanford-corenlp-3.6.0.jar", "spice/lib/stanford-corenlp-3.6.0-models.jar"];
+
+/// Options for Java 9 and later. Java 8, which would end at such an option among its arguments, ignores the variable.
+const JAVA_OPTIONS: &str = "JDK_JAVA_OPTIONS";
+/// Packages of Java whose insides SPICE's serialisation reads, which Java 16 and later refuse unless they are opened.
+const OPENED: [&str; 6] = ["java.lang", "java.util", "java.math", "java.util.concurrent", "java.net", "java.text"];
 
 /// One image of the answer; the program does not keep their order.
 #[derive(Debug, Deserialize)]
@@ -49,11 +55,20 @@ pub fn scores(jars: &Jars, candidates: &[TokenizedCandidate]) -> Result<Vec<f64>
     let mut command = Command::new(&jars.java);
     command.args(["-Xmx8G", "-Dfile.encoding=UTF-8", "-jar"]).arg(&jar).arg(&input);
     command.arg("-cache").arg(&cache).arg("-out").arg(&output).args(["-subset", "-silent"]);
-    command.current_dir(jar.parent().unwrap_or(Path::new(".")));
+    command.env(JAVA_OPTIONS, java_options()).current_dir(jar.parent().unwrap_or(Path::new(".")));
     LineProcess::start(command, jars.timeout)?.finish()?;
     let answer =
         fs::read_to_string(&output).map_err(|_| Unavailable::Ended { last_words: "it wrote no answer".to_owned() })?;
     read_answer(&answer, candidates.len())
+}
+
+/// What the variable says already, and that [`OPENED`] are open.
+fn java_options() -> OsString {
+    let mut options = std::env::var_os(JAVA_OPTIONS).unwrap_or_default();
+    for package in OPENED {
+        options.push(format!(" --add-opens=java.base/{package}=ALL-UNNAMED"));
+    }
+    options
 }
 
 /// `[{"image_id": 0, "test": "a dog", "refs": ["the dog"]}, …]`

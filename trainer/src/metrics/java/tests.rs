@@ -81,6 +81,7 @@ fn a_program_that_fails_keeps_silent_or_talks_nonsense_is_no_score() {
 
 /// Keeps the question and answers the images in another order.
 const SPICE: &str = r#"
+echo "$JDK_JAVA_OPTIONS" > options
 while [ $# -gt 0 ]; do
     case "$1" in
         *input.json) cp "$1" asked ;;
@@ -107,6 +108,10 @@ fn spice_reads_and_writes_files() {
     let asked: serde_json::Value = serde_json::from_slice(&asked).expect("JSON");
     let first = serde_json::json!({ "image_id": 0, "test": "a dog ||| runs", "refs": ["the dog", "dogs"] });
     assert_eq!(asked[0], first);
+    let options = fs::read_to_string(stand_in.folder.path().join("spice/options")).expect("written");
+    assert!(
+        options.contains("--add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.util=ALL-UNNAMED")
+    );
 }
 
 #[test]
@@ -118,6 +123,21 @@ fn spice_without_all_scores_is_no_score() {
     assert!(why(&SPICE.replace("FIRST", "null")).contains("a score of every image"));
     assert!(why("exit 0").contains("wrote no answer"));
     assert!(why("echo broken >&2; exit 3").contains("broken"));
+}
+
+#[test]
+fn exceptions_are_told_rather_than_the_calls_after_them() {
+    let why = |script: &str| {
+        let stand_in = stand_in(script);
+        spice::scores(&stand_in.jars, &candidates()).expect_err("no figure").to_string()
+    };
+    let note = "echo 'NOTE: Picked up JDK_JAVA_OPTIONS: --add-opens' >&2\n";
+    let trace = "echo 'Exception in thread \"main\" a.B: no' >&2; echo 'Caused by: c.D: closed' >&2
+        for call in $(seq 100); do echo '    at e.SomeException.toString(F.java:1)' >&2; done\n";
+    let told = why(&format!("{note}{trace}exit 1"));
+    assert!(told.ends_with("ended early: Exception in thread \"main\" a.B: no\nCaused by: c.D: closed"), "{told}");
+    assert!(why(&format!("{note}exit 1")).ends_with("it gave no reason"));
+    assert!(why(&format!("{note}echo broken >&2; exit 1")).ends_with("ended early: broken"));
 }
 
 #[test]

@@ -61,14 +61,18 @@ impl Run<'_> {
                 return Err(TrainError::OtherRecipe(phase.name().to_owned()));
             }
         }
-        let write = || {
-            let text = toml::to_string(self.recipe).map_err(io::Error::other)?;
-            let mut beside = NamedTempFile::new_in(self.folder.path())?;
-            beside.write_all(text.as_bytes())?;
-            beside.as_file().sync_all()?;
-            beside.persist(&path)?;
-            io::Result::Ok(())
-        };
-        write().map_err(|source| TrainError::Io { path: path.clone(), source })
+        write_whole(&path, toml::to_string(self.recipe).map_err(io::Error::other))
     }
+}
+
+/// Writes a file beside its place, synced and renamed: it is there whole, or as it was before.
+pub(super) fn write_whole(path: &Path, text: io::Result<impl AsRef<[u8]>>) -> Result<(), TrainError> {
+    let write = || {
+        let mut beside = NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+        beside.write_all(text?.as_ref())?;
+        beside.as_file().sync_all()?;
+        beside.persist(path)?;
+        io::Result::Ok(())
+    };
+    write().map_err(|source| TrainError::Io { path: path.to_owned(), source })
 }

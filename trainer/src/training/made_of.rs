@@ -1,5 +1,6 @@
 //! What a phase's features were made of, kept beside them: others may neither be mixed in, nor be taken for them.
 
+use super::folder::write_whole;
 use super::recipe::FeaturesPhase;
 use super::run::TrainError;
 use crate::checkpoint::NamedTensors;
@@ -9,7 +10,6 @@ use crate::model::ModelConfig;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
-use tempfile::NamedTempFile;
 
 const FILE: &str = "made-of.json";
 
@@ -49,15 +49,7 @@ impl MadeOf {
             }
             self.variety = self.variety.or(stored.variety);
         }
-        let folder = run.join(phase);
-        let write = || {
-            let mut beside = NamedTempFile::new_in(&folder)?;
-            serde_json::to_writer(&mut beside, &self)?;
-            beside.as_file().sync_all()?;
-            beside.persist(folder.join(FILE))?;
-            io::Result::Ok(())
-        };
-        write().map_err(|source| TrainError::Io { path: folder.clone(), source })
+        write_whole(&run.join(phase).join(FILE), serde_json::to_vec(&self).map_err(io::Error::from))
     }
 
     /// Whether the backbone was this one.

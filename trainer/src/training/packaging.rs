@@ -1,5 +1,6 @@
 //! The checkpoints of a run, and model folders of them: to serve, to evaluate, to hand on.
 
+use super::folder::write_whole;
 use super::made_of::MadeOf;
 use super::recipe::{FILE as RECIPE, Phase, Recipe, RecipeError, TrainingPhase};
 use super::run::{Run, TrainError, sizes_and_words};
@@ -12,7 +13,7 @@ use crate::metrics::reward::SACRE_EOS;
 use crate::model::{Backbone, ModelConfig};
 use crate::vocabulary::Vocabulary;
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use tch::Kind;
@@ -121,19 +122,8 @@ pub(super) fn describe(run: &Run, phase: &str, goes_on: bool) -> Result<(), Trai
         let same = Vocabulary::read(&vocabulary)? == run.vocabulary;
         return if same { Ok(()) } else { Err(TrainError::OtherWords(phase.to_owned())) };
     }
-    write_json(&folder.join(CONFIG), serde_json::to_vec_pretty(&run.config))?;
-    write_json(&vocabulary, run.vocabulary.to_json())
-}
-
-fn write_json(path: &Path, text: serde_json::Result<Vec<u8>>) -> Result<(), TrainError> {
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
-        file.write_all(&text?)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        io::Result::Ok(())
-    };
-    write().map_err(|source| TrainError::Io { path: path.to_owned(), source })
+    write_whole(&folder.join(CONFIG), serde_json::to_vec_pretty(&run.config).map_err(io::Error::from))?;
+    write_whole(&vocabulary, run.vocabulary.to_json().map_err(io::Error::from))
 }
 
 /// A run, as far as packaging needs it.

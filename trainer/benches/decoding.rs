@@ -5,9 +5,9 @@ mod recompute;
 mod support;
 
 use recompute::RecomputingDecoder;
-use support::{Alternative, compare};
+use support::{Alternative, compare, device};
 use tch::nn::VarStore;
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad};
 use trainer::decoding::{BeamSearchOptions, IncrementalDecoder, JoinedProjections, StepDecoder, beam_search};
 use trainer::model::{Dropouts, ExpansionNet, ModelConfig};
 
@@ -17,13 +17,13 @@ const NEVER: i64 = -1;
 
 fn main() {
     let config = ModelConfig::expansionnet_v2_large();
-    let store = VarStore::new(Device::Cpu);
+    let store = VarStore::new(device());
     let body = ExpansionNet::new(&store.root(), &config, Dropouts::default());
     let joined = JoinedProjections::of(&body.decoder);
     let recomputing = RecomputingDecoder(&body.decoder);
     let cached = IncrementalDecoder::new(&body.decoder, &joined);
     for (images, max_length, rounds) in [(1, 20, 9), (1, 74, 5), (8, 20, 5), (8, 74, 3)] {
-        let encoded = Tensor::randn([images, 144, config.d_model], (Kind::Float, Device::Cpu));
+        let encoded = Tensor::randn([images, 144, config.d_model], (Kind::Float, device()));
         let alternatives = vec![
             Alternative { name: "recomputing", run: Box::new(|| search(&recomputing, &encoded, max_length)) },
             Alternative { name: "cached", run: Box::new(|| search(&cached, &encoded, max_length)) },

@@ -2,14 +2,14 @@
 
 mod support;
 
-use support::{Alternative, compare};
+use support::{Alternative, compare, device};
 use tch::nn::VarStore;
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad};
 use trainer::model::{Backbone, ModelConfig};
 
 fn main() {
     let config = ModelConfig::expansionnet_v2_large();
-    let stores = [VarStore::new(Device::Cpu), VarStore::new(Device::Cpu)];
+    let stores = [VarStore::new(device()), VarStore::new(device())];
     let [float32, bfloat16] = stores.each_ref().map(|store| Backbone::new(&store.root(), &config, 0.));
     let [_, mut narrow] = stores;
     narrow.bfloat16();
@@ -17,8 +17,9 @@ fn main() {
         backbone.prepare_inference();
         backbone
     });
-    for (images, rounds) in [(1, 7), (4, 3)] {
-        let pictures = Tensor::randn([images, 3, 384, 384], (Kind::Float, Device::Cpu));
+    let sizes: &[(i64, usize)] = if device().is_cuda() { &[(1, 9), (16, 9)] } else { &[(1, 7), (4, 3)] };
+    for &(images, rounds) in sizes {
+        let pictures = Tensor::randn([images, 3, 384, 384], (Kind::Float, device()));
         let forward = |backbone: &Backbone| drop(no_grad(|| backbone.forward_t(&pictures, false)));
         let alternatives = vec![
             Alternative { name: "float32", run: Box::new(|| forward(&backbones[0])) },

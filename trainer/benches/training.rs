@@ -5,9 +5,9 @@
 
 mod support;
 
-use support::{Alternative, compare};
+use support::{Alternative, compare, device};
 use tch::nn::VarStore;
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad};
 use trainer::data::Inputs;
 use trainer::decoding::SamplingOptions;
 use trainer::model::{Backbone, Dropouts, ModelConfig};
@@ -21,13 +21,19 @@ const SAMPLES: usize = 5;
 const RATE: f64 = 1e-4;
 
 fn main() {
+    let _ = device(); // before anything is asked of libtorch
     let small = sizes(include_str!("../../recipes/photos14k.toml"), 4000);
     let paper = sizes(PAPER, 10_000);
+    // A GPU takes the paper's own batches.
+    let [learned, rewarded] = if device().is_cuda() { [48, 20] } else { [4, 4] };
     cross_entropy_steps("small model", &small, 48, 9);
-    cross_entropy_steps("paper's body", &paper, 4, 3);
+    cross_entropy_steps("paper's body", &paper, learned, 3);
     self_critical_steps("small model", &small, 24, 9);
-    self_critical_steps("paper's body", &paper, 4, 3);
+    self_critical_steps("paper's body", &paper, rewarded, 3);
     features(&small, 32, 5);
+    if device().is_cuda() {
+        end_to_end_step(&paper, 16, 3);
+    }
 }
 
 /// The model of a recipe, with a made vocabulary.
@@ -48,7 +54,7 @@ struct Trained {
 impl Trained {
     fn new(config: &ModelConfig, dropout: f64) -> Self {
         tch::manual_seed(1);
-        let store = VarStore::new(Device::Cpu);
+        let store = VarStore::new(device());
         let rates = Dropouts {
             encoder: dropout,
             decoder: dropout,
@@ -66,7 +72,7 @@ impl Trained {
     }
 
     fn images(&self, count: i64) -> Inputs {
-        Inputs::unpadded(Tensor::randn([count, self.tokens, self.channels], (Kind::Float, Device::Cpu)))
+        Inputs::unpadded(Tensor::randn([count, self.tokens, self.channels], (Kind::Float, device())))
     }
 
     fn update(&mut self, loss: &Tensor) {
@@ -94,6 +100,7 @@ fn captions(count: usize, words: i64) -> (Tensor, Vec<i64>) {
 fn cross_entropy_steps(model: &str, config: &ModelConfig, images: i64, rounds: usize) {
     let count = images as usize * SAMPLES;
     let (tokens, pads) = captions(count, config.vocab_size);
+    let tokens = tokens.to_device(device());
     let labels = LabelSmoothing { smoothing: 0.1, pad: PAD };
     let mut alternatives = Vec::new();
     for (name, repeats) in [("pairs", SAMPLES as i64), ("grouped by image", 1)] {
@@ -108,6 +115,26 @@ fn cross_entropy_steps(model: &str, config: &ModelConfig, images: i64, rounds: u
         alternatives.push(Alternative { name, run: Box::new(run) });
     }
     compare(&format!("cross-entropy step, {model}, {count} captions of {images} images"), rounds, alternatives);
+}
+
+/// A step that trains the backbone as well, of one caption of each image.
+fn end_to_end_step(config: &ModelConfig, images: i64, rounds: usize) {
+    let (tokens, pads) = captions(images as usize, config.vocab_size);
+    let tokens = tokens.to_device(device());
+    let labels = LabelSmoothing { smoothing: 0.1, pad: PAD };
+    let store = VarStore::new(device());
+    let dropouts = Dropouts { encoder: 0.1, decoder: 0.1, drop_path: 0.1, ..Dropouts::default() };
+    let network = Network::new(&store.root(), config, dropouts, true);
+    let mut optimiser = RAdam::new(&store);
+    let side = config.image_size;
+    let inputs = Inputs::unpadded(Tensor::randn([images, 3, side, side], (Kind::Float, device())));
+    let step = || {
+        network.backward(&cross_entropy(&network, &inputs, &tokens, &pads, &labels, true));
+        optimiser.step(RATE);
+        optimiser.zero_gradients();
+    };
+    let title = format!("cross-entropy step with the backbone, paper's model, {images} captions of {images} images");
+    compare(&title, rounds, vec![Alternative { name: "float32", run: Box::new(step) }]);
 }
 
 fn self_critical_steps(model: &str, config: &ModelConfig, images: i64, rounds: usize) {
@@ -127,11 +154,11 @@ fn self_critical_steps(model: &str, config: &ModelConfig, images: i64, rounds: u
 }
 
 fn features(config: &ModelConfig, images: i64, rounds: usize) {
-    let store = VarStore::new(Device::Cpu);
+    let store = VarStore::new(device());
     let mut backbone = Backbone::new(&store.root(), config, 0.);
     backbone.prepare_inference();
     let side = config.image_size;
-    let pictures = Tensor::randn([images, 3, side, side], (Kind::Float, Device::Cpu));
+    let pictures = Tensor::randn([images, 3, side, side], (Kind::Float, device()));
     let forward = || drop(no_grad(|| backbone.forward_t(&pictures, false)));
     let title = format!("features of {images} images of {side} pixels, EfficientNet-lite0");
     compare(&title, rounds, vec![Alternative { name: "float32", run: Box::new(forward) }]);

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use tch::{Cuda, Device};
+use tch::kind::Element;
+use tch::{Cuda, Device, TchError, Tensor};
 
 /// The device asked for in the settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,13 +78,33 @@ pub fn device_name(device: Device) -> String {
     }
 }
 
+/// The tensor on `device`; a copy to a GPU is not waited for, though the tensor may go at once: CUDA has read ordinary
+/// memory by then, and libtorch keeps page-locked memory until the copy is done.
+///
+/// # Errors
+/// What libtorch says, e.g. of memory.
+pub(crate) fn sent(tensor: &Tensor, device: Device) -> Result<Tensor, TchError> {
+    tensor.f_to_device_(device, tensor.kind(), true, false)
+}
+
+/// A tensor of these numbers on `device`; a GPU is not waited for, which would otherwise stand idle a while each time.
+pub(crate) fn numbers_on<Number: Element>(device: Device, numbers: &[Number]) -> Tensor {
+    let tensor = Tensor::from_slice(numbers);
+    tensor.to_device_(device, tensor.kind(), true, false)
+}
+
 /// The first CUDA device, after loading the library that the program is not linked against.
+///
+/// libtorch looks for its CUDA part at the first question about CUDA, and is content with none for good: it must be
+/// loaded before that.
 fn find_cuda() -> Result<Device, String> {
-    if !Cuda::is_available() {
-        load_cuda_library()?;
-    }
+    load_cuda_library()?;
     match Cuda::is_available() {
-        true => Ok(Device::Cuda(0)),
+        true => {
+            allow_tf32(false)?; // which libtorch would use in convolutions; the pinned version has the switch
+            avoid_cudnn_attention();
+            Ok(Device::Cuda(0))
+        }
         false => Err("libtorch's CUDA part is loaded but finds no GPU or driver".to_owned()),
     }
 }
@@ -106,7 +127,7 @@ fn cuda_library() -> Result<PathBuf, String> {
     let maps = std::fs::read_to_string("/proc/self/maps").map_err(|error| format!("/proc/self/maps: {error}"))?;
     let libtorch = maps
         .lines()
-        .filter_map(|line| line.split_whitespace().last())
+        .filter_map(|line| line.splitn(6, ' ').nth(5).map(str::trim_start))
         .find(|path| path.ends_with("/libtorch_cpu.so"))
         .ok_or("libtorch_cpu.so is not among the loaded libraries")?;
     let library = PathBuf::from(libtorch).with_file_name("libtorch_cuda.so");
@@ -116,6 +137,24 @@ fn cuda_library() -> Result<PathBuf, String> {
     }
 }
 
+/// Keeps attention away from cuDNN, which plans anew for each shape, of which captions have many.
+#[allow(unsafe_code)]
+fn avoid_cudnn_attention() {
+    const SWITCH: &[u8] = b"_ZN2at7Context14setSDPUseCuDNNEb";
+    let library = libloading::os::unix::Library::this();
+    // SAFETY: at::Context& at::globalContext() and void at::Context::setSDPUseCuDNN(bool), as in `allow_tf32`.
+    unsafe {
+        let context = library.get::<unsafe extern "C" fn() -> Context>(CONTEXT);
+        if let (Ok(context), Ok(switch)) = (context, library.get::<unsafe extern "C" fn(Context, bool)>(SWITCH)) {
+            switch(context(), false);
+        }
+    }
+}
+
+/// libtorch's global settings: where they are had, and a reference to them.
+const CONTEXT: &[u8] = b"_ZN2at13globalContextEv";
+type Context = *mut std::ffi::c_void;
+
 /// Lets CUDA's matrix products and convolutions round their factors to TF32, or not. tch has no call for it.
 ///
 /// # Errors
@@ -123,9 +162,7 @@ fn cuda_library() -> Result<PathBuf, String> {
 #[allow(unsafe_code)]
 pub(crate) fn allow_tf32(allowed: bool) -> Result<(), String> {
     use libloading::os::unix::Library;
-    const CONTEXT: &[u8] = b"_ZN2at13globalContextEv";
     const SWITCHES: [&[u8]; 2] = [b"_ZN2at7Context18setAllowTF32CuBLASEb", b"_ZN2at7Context17setAllowTF32CuDNNEb"];
-    type Context = *mut std::ffi::c_void;
     let missing = |error: libloading::Error| format!("this libtorch has no switch for TF32 ({error})");
     let library = Library::this();
     // SAFETY: at::Context& at::globalContext() and void at::Context::setAllowTF32…(bool) of the libtorch that this

@@ -15,5 +15,5 @@ pub use captions::{CaptionSet, Tokens};
 pub use features::{FeatureError, FeatureKind, FeatureReader, FeatureWriter};
 pub use inputs::{InputSource, Inputs};
 pub use karpathy::{Dataset, DatasetError, Image, Split};
-pub use prefetch::Prefetch;
+pub use prefetch::{Prefetch, readers};
 pub use vocabulary_builder::{TrainingVocabulary, build_vocabulary};

@@ -5,6 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
+/// Threads that read images for a training: more would only fill memory with batches.
+pub fn readers() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().min(16))
+}
+
 /// Results waiting at each thread.
 const AHEAD: usize = 2;
 

@@ -16,6 +16,7 @@ mod ancestry;
 mod layer;
 
 use super::step::StepDecoder;
+use crate::device::sent;
 use crate::model::Decoder;
 use crate::model::layers::{CrossMemory, project};
 use ancestry::Ancestry;
@@ -75,7 +76,7 @@ impl StepDecoder for IncrementalDecoder<'_> {
     fn step(&self, state: &mut State, tokens: &[i64]) -> Result<Tensor, TchError> {
         let device = self.decoder.pos_encoder.device();
         let time = state.ancestry.advance(tokens.len() as i64 / state.images.max(1));
-        let tokens = Tensor::f_from_slice(tokens)?.f_view([state.images, -1])?.to_device(device);
+        let tokens = sent(&Tensor::f_from_slice(tokens)?, device)?.f_view([state.images, -1])?;
         let mut y = self.decoder.embed(&tokens) + self.decoder.pos_encoder.f_get(time)?; // [images, rows, d]
         let mut outputs = Vec::with_capacity(self.layers.len());
         for ((layer, cache), memory) in self.layers.iter().zip(&mut state.caches).zip(&state.memories) {
@@ -90,7 +91,7 @@ impl StepDecoder for IncrementalDecoder<'_> {
 
     fn reorder(&self, state: &mut State, images: &[i64], parents: &[Vec<i64>]) -> Result<(), TchError> {
         if !images.iter().copied().eq(0..state.images) {
-            let index = Tensor::f_from_slice(images)?.to_device(device_of(&state.memories));
+            let index = sent(&Tensor::f_from_slice(images)?, device_of(&state.memories))?;
             for memory in &mut state.memories {
                 memory.keys = memory.keys.f_index_select(0, &index)?;
                 memory.values = memory.values.f_index_select(0, &index)?;

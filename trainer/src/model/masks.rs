@@ -1,5 +1,6 @@
 //! Masks for padded features and padded captions.
 
+use crate::device::numbers_on;
 use tch::{Device, Kind, Tensor};
 
 /// What a fully masked score becomes in the original; far below any real one.
@@ -13,7 +14,7 @@ pub fn token_mask(num_pads: &[i64], tokens: i64, device: Device) -> Tensor {
 /// 1 at the first `length - num_pads` of each row: `[batch, length]`.
 fn filled(num_pads: &[i64], length: i64, device: Device) -> Tensor {
     let kept: Vec<i64> = num_pads.iter().map(|pads| length - pads).collect();
-    let kept = Tensor::from_slice(&kept).to_device(device).unsqueeze(1);
+    let kept = numbers_on(device, &kept).unsqueeze(1);
     Tensor::arange(length, (Kind::Int64, device)).lt_tensor(&kept).to_kind(Kind::Float)
 }
 

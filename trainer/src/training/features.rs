@@ -3,12 +3,13 @@
 use super::events::{Event, Events};
 use super::made_of::MadeOf;
 use super::phase::MOST_UNREADABLE;
+use super::precision::Precision;
 use super::recipe::FeaturesPhase;
 use super::run::{Outcome, Run, TrainError};
 use super::start::{Part, backbone_alone, load_part, weights_of};
 use crate::data::features::{check_disk, disk_need};
-use crate::data::{BatchError, BatchMaker, FeatureWriter, Image, Prefetch};
-use crate::device::device_name;
+use crate::data::{BatchError, BatchMaker, FeatureWriter, Image, Prefetch, readers};
+use crate::device::{device_name, sent};
 use crate::model::{Backbone, ModelConfig};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,9 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
     let weights = backbone_alone(weights, &run.config.backbone);
     load_part(&store, &weights, Part::Backbone, &run.config.backbone)?;
     backbone.prepare_inference();
+    if let Some(warning) = Precision::Float32.prepare(run.device) {
+        events.warn(warning);
+    }
     MadeOf::by(phase, &weights, &run.config)?.keep(run.folder.path(), &phase.name)?;
 
     let mut writer = FeatureWriter::open(&features_path(run.folder.path(), &phase.name), phase.kind)?;
@@ -117,11 +121,11 @@ fn walk(
 ) -> Result<Outcome, TrainError> {
     let size = batches.batch_size;
     let count = names.len().div_ceil(size) as u64;
-    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get());
-    let ahead = Prefetch::start(0..count, threads, move |index| {
+    let device = run.device;
+    let ahead = Prefetch::start(0..count, readers(), move |index| {
         let start = index as usize * size;
         let items: Vec<_> = (start..(start + size).min(batches.images.len())).map(|place| (place, None)).collect();
-        batches.collect(&items)
+        batches.collect(&items)?.ready_for(device)
     });
     let (mut saved, mut told, began) = (Instant::now(), None::<Instant>, Instant::now());
     let before = total - names.len();
@@ -135,7 +139,7 @@ fn walk(
                     events.warn(format!("left out: {skipped}"));
                 }
                 let features = tch::no_grad(|| {
-                    let images = batch.inputs.tensor.f_to_device(run.device)?;
+                    let images = sent(&batch.inputs.tensor, run.device)?;
                     backbone.forward_t(&images, false).f_to_device(tch::Device::Cpu)
                 })?;
                 for (row, &place) in batch.images.iter().enumerate() {

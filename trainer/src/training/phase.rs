@@ -12,7 +12,7 @@ use super::start::{Part, load_part, weights_of};
 use super::step::Step;
 use crate::checkpoint::{Checkpoints, NamedTensors, Progress};
 use crate::data::batches::mixed;
-use crate::data::{Batch, BatchError, BatchMaker, Prefetch};
+use crate::data::{Batch, BatchError, BatchMaker, Prefetch, readers};
 use crate::device::device_name;
 use crate::metrics::reward::SACRE_EOS;
 use crate::model::precision::multiplying_in;
@@ -112,10 +112,9 @@ impl<'a> PhaseRun<'a> {
         self.tell_started(step, total, per_epoch, events);
         let schedule = self.phase.schedule();
         let start = self.progress.iteration;
-        let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(8));
         let device = self.run.device;
         let mut ahead =
-            Prefetch::start(start..total, threads, move |iteration| batches.make(iteration)?.ready_for(device));
+            Prefetch::start(start..total, readers(), move |iteration| batches.make(iteration)?.ready_for(device));
         let mut meter = Meter::new(start, total, per_epoch);
         let mut saved = Instant::now();
 

@@ -33,6 +33,8 @@ struct Slot {
     name: String,
     variable: Tensor,
     start: i64,
+    /// Of its part of the gradients in memory.
+    address: usize,
 }
 
 impl Slot {
@@ -58,7 +60,7 @@ impl RAdam {
             .map(|(name, variable)| {
                 let start = end;
                 end += (variable.numel() as i64 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-                Slot { name, variable, start }
+                Slot { name, variable, start, address: 0 }
             })
             .collect();
         let zeros = || Tensor::zeros([end], (Kind::Float, store.device()));
@@ -74,6 +76,7 @@ impl RAdam {
                 let mut view = slot.of(&self.weights);
                 view.copy_(&slot.variable);
                 slot.variable.set_data(&view);
+                slot.address = slot.of(&self.gradients).data_ptr() as usize;
             }
         });
     }
@@ -83,8 +86,8 @@ impl RAdam {
         tch::no_grad(|| {
             for slot in &self.slots {
                 let mut gradient = slot.variable.grad();
-                let mut view = slot.of(&self.gradients);
-                if gradient.defined() && gradient.data_ptr() != view.data_ptr() {
+                if gradient.defined() && gradient.data_ptr() as usize != slot.address {
+                    let mut view = slot.of(&self.gradients);
                     view += &gradient;
                     gradient.set_data(&view);
                 }

@@ -1,5 +1,6 @@
 //! Which slot of the cache each row descends from, at each time.
 
+use crate::device::sent;
 use tch::{Device, Kind, TchError, Tensor};
 
 /// The family tree of the rows of a batch.
@@ -53,7 +54,7 @@ impl Ancestry {
             .enumerate()
             .flat_map(|(image, parents)| parents.iter().map(move |parent| image as i64 * rows + parent))
             .collect();
-        let flat = Tensor::f_from_slice(&flat)?.to_device(self.slots.device());
+        let flat = sent(&Tensor::f_from_slice(&flat)?, self.slots.device())?;
         self.slots = self.slots.f_flatten(0, 1)?.f_index_select(0, &flat)?.f_unflatten(0, [images, -1])?;
         Ok(flat)
     }

@@ -71,7 +71,7 @@ struct CheckpointArguments {
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
 
-    /// The phase that trained it
+    /// The phase that trained it; of several, joined by " + ", the mean of their weights
     #[arg(long, value_name = "NAME")]
     phase: String,
 
@@ -90,6 +90,7 @@ const EXAMPLES: &str = "\
 Examples:
   expansionnet export model --run runs/photos --phase scst --output models/photos
   expansionnet export model --run runs/photos --phase xe --checkpoint state-00004000 --output models/early
+  expansionnet export model --run runs/photos --phase 'scst-1 + scst-2' --output models/mean
   expansionnet export pth --run runs/coco --phase scst --output rf_model.pth
   expansionnet export pth --model models/coco --body --output body.pth";
 

@@ -45,6 +45,18 @@ fn package(made: &MadeDataset, phase: &str) -> Result<PathBuf, TrainError> {
     package_checkpoint(&made.path("run"), phase, "best", false, &folder).map(|()| folder)
 }
 
+/// Begins a phase, and has it stop after its first checkpoint.
+fn begin(made: &MadeDataset, recipe: &Recipe, phase: &str) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let run = Run::open(recipe, &made.path("run"), Device::Cpu, &stop).expect("opens");
+    let mut events = Events::default();
+    let stopping = Arc::clone(&stop);
+    events.listen(Box::new(move |line| {
+        stopping.fetch_or(matches!(line.event, Event::Checkpoint { .. }), Ordering::Relaxed);
+    }));
+    assert_eq!(run.run(Some(phase), &mut events).expect("stops"), Outcome::Stopped);
+}
+
 fn weights(model: &Path) -> Vec<(String, Tensor)> {
     read_tensors(&model.join("model.safetensors")).expect("readable").into_iter().collect()
 }
@@ -81,6 +93,58 @@ fn features_belong_to_the_backbone_and_the_size_that_they_were_made_with() {
     fs::remove_dir_all(made.path("model-xe")).expect("was there");
     let error = package(&made, "xe").expect_err("another backbone");
     assert!(matches!(error, TrainError::OtherFeatures(_)), "{error}");
+}
+
+#[test]
+fn a_mean_is_of_models_with_the_same_words() {
+    let made = MadeDataset::new();
+    train(&made, &recipe(&made, &[]), &["features", "xe", "xe-end-to-end"]).expect("trains");
+    let both = "xe + xe-end-to-end";
+    let mean = package(&made, both).expect("packages");
+    let of = |phase: &str| read_tensors(&made.path(&format!("run/{phase}/model/model.safetensors"))).expect("readable");
+    let (one, other) = (of("xe"), of("xe-end-to-end"));
+    for (name, tensor) in weights(&mean) {
+        assert!(tensor.allclose(&((&one[&name] + &other[&name]) / 2.), 1e-6, 1e-7, false), "{name}");
+    }
+    assert_eq!(weights(&mean).len(), one.len());
+    let card = fs::read_to_string(mean.join("MODEL_CARD.md")).expect("has one");
+    assert!(card.contains("| `xe` |") && card.contains("| `xe-end-to-end` |"), "{card}");
+
+    let vocabulary = made.path("run/xe-end-to-end/vocab.json");
+    let words = fs::read_to_string(&vocabulary).expect("readable");
+    fs::write(&vocabulary, words.replacen("\"disc\"", "\"dish\"", 1)).expect("writable");
+    fs::remove_dir_all(mean).expect("was there");
+    let error = package(&made, both).expect_err("other words");
+    assert!(matches!(&error, TrainError::UnlikeModels(phase) if phase == "xe-end-to-end"), "{error}");
+}
+
+#[test]
+fn teachers_are_looked_for_before_each_start_and_know_the_same_words() {
+    let made = MadeDataset::new();
+    train(&made, &recipe(&made, &[]), &["features", "xe", "xe-end-to-end"]).expect("trains");
+    let model = made.path("run/xe-end-to-end/model");
+    let elsewhere = made.path("teacher");
+    fs::rename(model, &elsewhere).expect("renames");
+    fs::remove_dir_all(made.path("run/xe-end-to-end")).expect("was there");
+    let teachers = format!("xe-end-to-end.teachers=\"checkpoint:{}\"", elsewhere.display());
+    let taught = recipe(&made, &["xe-end-to-end.epochs=3", "xe-end-to-end.save_every_minutes=1e-9", &teachers]);
+    let found = || {
+        let report = check(&taught, &made.path("run"), Device::Cpu, ["xe-end-to-end"], None).expect("looks");
+        report.findings.into_iter().filter(|finding| finding.level == Level::Error).collect::<Vec<_>>()
+    };
+    assert_eq!(found(), []);
+
+    let vocabulary = elsewhere.join("vocab.json");
+    let words = fs::read_to_string(&vocabulary).expect("readable");
+    fs::write(&vocabulary, words.replacen("\"disc\"", "\"dish\"", 1)).expect("writable");
+    let error = train(&made, &taught, &["xe-end-to-end"]).expect_err("other words");
+    assert!(matches!(error, TrainError::TeacherOfOtherWords(_)), "{error}");
+    fs::write(&vocabulary, words).expect("writable");
+
+    begin(&made, &taught, "xe-end-to-end");
+    fs::rename(&elsewhere, made.path("gone")).expect("renames");
+    let errors = found();
+    assert!(errors.iter().any(|error| error.message.contains("teacher")), "begun, but it asks again: {errors:?}");
 }
 
 #[test]
@@ -149,7 +213,7 @@ fn a_phase_without_what_it_goes_on_with_is_found_by_the_check() {
     };
     let lacking = messages(&["scst"]);
     assert_eq!(lacking.len(), 2, "{lacking:?}");
-    assert!(lacking[0].contains("`xe-end-to-end`") && lacking[1].contains("`tuned-features`"), "{lacking:?}");
+    assert!(lacking[0].contains("`tuned-features`") && lacking[1].contains("`xe-end-to-end`"), "{lacking:?}");
     assert!(messages(&["features", "xe", "xe-end-to-end"]).is_empty());
     assert_eq!(messages(&["xe"]).len(), 1);
     train(&made, &recipe, &["features"]).expect("stores features");

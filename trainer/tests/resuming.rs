@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::made_dataset::MadeDataset;
@@ -17,10 +17,23 @@ fn newest(run: &Path, phase: &str) -> NamedTensors {
     checkpoints.newest().expect("reads").expect("there is one").model
 }
 
+/// The model folder of another run on the same captions.
+fn teacher(made: &MadeDataset) -> PathBuf {
+    let recipe = Recipe::parse(&made.recipe(1), &["seed=77".to_owned()]).expect("is one");
+    let stop = AtomicBool::new(false);
+    let run = Run::open(&recipe, &made.path("teacher"), Device::Cpu, &stop).expect("opens");
+    run.run(["features", "xe", "xe-end-to-end"], &mut Events::default()).expect("trains");
+    made.path("teacher/xe-end-to-end/model")
+}
+
 #[test]
 fn a_run_stopped_and_resumed_has_the_weights_of_an_unbroken_one() {
     let made = MadeDataset::new();
-    let recipe = Recipe::parse(&made.recipe(4), &["xe.save_every_minutes=1e-9".to_owned()]).expect("is one");
+    // A teacher is asked again after each stop.
+    let settings = ["xe.save_every_minutes=1e-9", "xe-end-to-end.teachers=TEACHER"];
+    let teacher = format!("checkpoint:{}", teacher(&made).display());
+    let settings = settings.map(|setting| setting.replace("TEACHER", &format!("\"{teacher} + {teacher}\"")));
+    let recipe = Recipe::parse(&made.recipe(4), &settings).expect("is one");
     let train = |folder: &str, stops: &[u64]| {
         let folder = made.path(folder);
         let stop = Arc::new(AtomicBool::new(false));

@@ -4,8 +4,9 @@ use super::Image;
 use super::augmentation::{Variety, View, Views};
 use super::captions::{CaptionSet, Tokens};
 use super::inputs::{InputSource, Inputs};
+use crate::device::sent;
 use std::sync::{Arc, Mutex, PoisonError};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError};
 
 /// One batch.
 #[derive(Debug)]
@@ -50,9 +51,10 @@ impl Batch {
     /// What libtorch says, e.g. of memory.
     pub fn ready_for(mut self, device: Device) -> Result<Self, BatchError> {
         if device.is_cuda() {
-            self.inputs.tensor = self.inputs.tensor.f_pin_memory(device)?;
+            // Not `pin_memory`, which warns at each call that it is told of a device.
+            self.inputs.tensor = self.inputs.tensor.f_internal_pin_memory(device)?;
             if let Some(tokens) = &mut self.tokens {
-                tokens.tensor = tokens.tensor.f_pin_memory(device)?;
+                tokens.tensor = tokens.tensor.f_internal_pin_memory(device)?;
             }
         }
         Ok(self)
@@ -196,20 +198,13 @@ pub fn to_device(inputs: &Inputs, device: Device) -> Result<Inputs, TchError> {
     Ok(Inputs { tensor, pads: inputs.pads.clone() })
 }
 
-/// On `device`; the copy of page-locked memory is not waited for.
-///
-/// # Errors
-/// What libtorch says, e.g. of memory.
-pub fn sent(tensor: &Tensor, device: Device) -> Result<Tensor, TchError> {
-    tensor.f_to_device_(device, tensor.kind(), true, false)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::{FeatureKind, FeatureReader, FeatureWriter};
     use crate::vocabulary::Vocabulary;
     use std::collections::BTreeMap;
+    use tch::Tensor;
 
     fn image(id: i64, captions: &[&str]) -> Image {
         let captions = captions.iter().map(|&caption| caption.to_owned()).collect();

@@ -2,13 +2,13 @@
 
 mod needs;
 mod pace;
+mod weights;
 
-use super::features::{features_path, is_complete, shape};
+use super::features::{is_complete, shape};
 use super::folder::RunFolder;
 use super::packaging::training_phase;
 use super::recipe::{Phase, Recipe, TrainingPhase};
 use super::run::{Run, TrainError};
-use super::start::{Part, load_part, weights_of};
 use crate::checkpoint::Checkpoints;
 use crate::data::Image;
 use crate::data::features::free_bytes;
@@ -207,65 +207,6 @@ impl Check<'_> {
         }
     }
 
-    /// What a phase takes of others must be there, or be made before it.
-    fn inputs(&mut self) {
-        for (place, phase) in self.phases.clone().into_iter().enumerate() {
-            if self.is_complete(phase) {
-                continue;
-            }
-            let chosen = |name: &str| self.phases[..place].iter().any(|earlier| earlier.name() == name);
-            let lacking = |name: &&str| !chosen(name) && !self.is_there(name);
-            let lacking: Vec<String> = self.taken(phase).into_iter().filter(lacking).map(str::to_owned).collect();
-            for other in lacking {
-                let message = format!(
-                    "phase `{}` goes on with what `{other}` makes, which is neither there nor among the phases to run",
-                    phase.name()
-                );
-                self.report.find(Level::Error, "weights", message);
-            }
-        }
-    }
-
-    /// The phases whose features and weights a phase has still to read.
-    fn taken<'p>(&self, phase: &'p Phase) -> Vec<&'p str> {
-        let weights = origins(phase).into_iter().map(|(_, origin)| origin).filter(|_| !self.has_begun(phase));
-        let features = training_phase(phase).and_then(|phase| phase.features.as_deref());
-        weights.chain(features).filter(|origin| self.run.recipe.phase(origin).is_some()).collect()
-    }
-
-    /// Whether a phase has left something to go on with.
-    fn is_there(&self, name: &str) -> bool {
-        let folder = self.run.folder.path();
-        match self.run.recipe.phase(name) {
-            Some(Phase::Features(_)) => features_path(folder, name).exists(),
-            _ => Checkpoints::at(&folder.join(name), 1).all().is_ok_and(|saved| !saved.is_empty()),
-        }
-    }
-
-    /// Tries the files that weights come from.
-    fn weights(&mut self, backbone: &VarStore, body: &VarStore) {
-        let (run, mut tried) = (self.run, Vec::new());
-        for phase in self.phases.clone() {
-            for (part, origin) in origins(phase) {
-                let is_phase = run.recipe.phase(origin).is_some();
-                if is_phase || tried.contains(&(part, origin)) || self.has_begun(phase) {
-                    continue;
-                }
-                tried.push((part, origin));
-                let weights = weights_of(run.recipe, run.folder.path(), origin, part);
-                let Some(weights) = self.report.value("weights", weights) else { continue };
-                let store = if part == Part::Backbone { backbone } else { body };
-                self.report.value("weights", load_part(store, &weights, part, &run.config.backbone));
-            }
-        }
-        let fresh =
-            |phase: &&&Phase| training_phase(phase).is_some_and(|phase| phase.end_to_end() && phase.backbone.is_none());
-        if let Some(phase) = self.phases.iter().find(fresh) {
-            let message = format!("phase `{}` begins with a backbone of random weights", phase.name());
-            self.report.find(Level::Warning, "weights", message);
-        }
-    }
-
     /// What is left to do.
     fn work(&mut self) {
         for phase in self.phases.clone() {
@@ -363,15 +304,4 @@ impl Check<'_> {
 
 fn reads_images(phase: &Phase) -> bool {
     training_phase(phase).is_none_or(TrainingPhase::end_to_end)
-}
-
-/// Where the parts of the model come from that a phase starts with.
-fn origins(phase: &Phase) -> Vec<(Part, &str)> {
-    match phase {
-        Phase::Features(phase) => vec![(Part::Backbone, phase.backbone.as_str())],
-        Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => {
-            let both = [(Part::Backbone, &phase.backbone), (Part::Body, &phase.body)];
-            both.into_iter().filter_map(|(part, origin)| Some((part, origin.as_deref()?))).collect()
-        }
-    }
 }

@@ -7,21 +7,24 @@ use super::network::Network;
 use super::run::TrainError;
 use crate::data::batches::Item;
 use crate::data::batches::to_device;
-use crate::data::{Batch, BatchError, BatchMaker, InputSource, Inputs};
+use crate::data::{Batch, BatchError, BatchMaker, InputSource, Inputs, Prefetch};
 use crate::decoding::{BeamSearchOptions, IncrementalDecoder, JoinedProjections, beam_search};
 use crate::metrics::{Candidate, EvaluationSettings, evaluate};
 use crate::vocabulary::Vocabulary;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tch::{Device, Tensor};
 
 /// The part of the images that must be readable for an evaluation to count.
 const LEAST: f64 = 0.9;
+/// Threads that read images ahead: each holds whole batches of them, besides those of the training.
+const READERS: usize = 2;
 /// Images whose captions are shown.
 const SHOWN: usize = 4;
 
 /// Validation images, each with a caption at least, and how they are captioned.
 pub(super) struct Evaluation {
-    pub images: BatchMaker,
+    pub images: Arc<BatchMaker>,
     /// Where their files are.
     pub folder: PathBuf,
     /// Images that the model takes at once.
@@ -54,8 +57,9 @@ impl Evaluation {
         let items: Vec<Item> = self.images.items.iter().map(|&(place, _)| (place, Some(0))).collect();
         let mut captions = Vec::with_capacity(items.len());
         let mut loss = Loss::default();
-        for items in items.chunks(self.batch_size) {
-            let batch = match self.images.collect(items) {
+        let mut ahead = self.batches(&items, model.device);
+        for _ in 0..items.len().div_ceil(self.batch_size) {
+            let batch = match ahead.next().ok_or(TrainError::BatchThread)? {
                 Err(error @ BatchError::NoImages(_)) => {
                     events.warn(format!("left out of the evaluation: {error}"));
                     continue;
@@ -88,6 +92,14 @@ impl Evaluation {
         events.tell(Event::Evaluation { iteration, images: report.images, metrics });
         // Of much fewer images than other evaluations, it is no figure to choose a checkpoint by.
         Ok(cider.filter(|_| LEAST * items.len() as f64 <= report.images as f64))
+    }
+
+    /// Batches of the items, made ahead while those before are captioned.
+    fn batches(&self, items: &[Item], device: Device) -> Prefetch<Result<Batch, BatchError>> {
+        let images = Arc::clone(&self.images);
+        let batches: Vec<Vec<Item>> = items.chunks(self.batch_size).map(<[Item]>::to_vec).collect();
+        let make = move |index| images.collect(&batches[index as usize])?.ready_for(device);
+        Prefetch::start(0..items.len().div_ceil(self.batch_size) as u64, READERS, make)
     }
 
     fn sample(&self, iteration: u64, place: usize, caption: &str) -> Event {

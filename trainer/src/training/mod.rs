@@ -1,11 +1,12 @@
 //! The training recipe: losses, optimiser, learning rates, phases and the run that puts them together.
 //!
 //! Read it from the outside in: [`recipe`] says what is to be done, [`run`] does it phase by phase,
-//! `phase` is the loop, `step` the two kinds of iterations ([`cross_entropy`], [`self_critical`]), `teacher` how given
+//! `phase` is the loop, `step` the two kinds of iterations ([`cross_entropy`], [`self_critical`]), `teacher_forcing` how given
 //! captions go through the decoder, and [`events`] tells of it.
 
 pub mod check;
 pub mod cross_entropy;
+mod distillation;
 mod evaluation;
 pub mod events;
 mod failure;
@@ -27,7 +28,7 @@ pub mod self_critical;
 mod sources;
 pub mod start;
 mod step;
-mod teacher;
+mod teacher_forcing;
 
 pub use check::{CheckReport, check};
 pub use cross_entropy::{LabelSmoothing, cross_entropy};

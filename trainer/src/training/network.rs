@@ -71,6 +71,14 @@ impl Network {
         Network { recomputation: Some(RefCell::default()), ..self }
     }
 
+    /// The same, for what is asked and never trained: with its batch norms folded into the layers before them.
+    pub fn for_inference(mut self) -> Self {
+        if let Some(backbone) = &mut self.backbone {
+            backbone.prepare_inference();
+        }
+        self
+    }
+
     /// The encoder's output, `[images, tokens, d_model]`.
     pub fn encode(&self, inputs: &Inputs, train: bool) -> Tensor {
         let encoder = &self.body.encoder;

@@ -2,9 +2,9 @@
 
 use super::folder::write_whole;
 use super::made_of::MadeOf;
-use super::recipe::{FILE as RECIPE, Phase, Recipe, RecipeError, TrainingPhase};
+use super::recipe::{FILE as RECIPE, Phase, Recipe, RecipeError, TrainingPhase, each_origin};
 use super::run::{Run, TrainError, sizes_and_words};
-use super::start::{Part, backbone_alone, weights_of};
+use super::start::{Part, backbone_alone, mean, weights_of};
 use crate::checkpoint::package::{self, CONFIG, Contents, VOCABULARY};
 use crate::checkpoint::resume::Saved;
 use crate::checkpoint::{Checkpoints, NamedTensors};
@@ -14,7 +14,7 @@ use crate::model::{Backbone, ModelConfig};
 use crate::vocabulary::Vocabulary;
 use serde::Serialize;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 use tch::Kind;
 
@@ -64,21 +64,22 @@ fn info(saved: &Saved) -> CheckpointInfo {
 }
 
 /// Makes a whole model folder of a checkpoint (`best`, `newest` or its name) and of the backbone whose
-/// features it was trained on; with `float16`, of half the size. May be called while a process trains.
+/// features it was trained on; with `float16`, of half the size. May be called while a process trains. Of several
+/// phases, joined by ` + `, the mean of their weights is taken (Wortsman et al., 2022, "Model soups").
 ///
 /// # Errors
 /// When there is no such checkpoint, what belongs to it can't be read, or the folder can't be written.
 pub fn package_checkpoint(
     run: &Path,
-    phase: &str,
+    phases: &str,
     checkpoint: &str,
     float16: bool,
     output: &Path,
 ) -> Result<(), TrainError> {
     let recipe = Recipe::read(&run.join(RECIPE), &[])?;
-    let (config, vocabulary) = description(&recipe, &run.join(phase))?;
+    let (config, vocabulary) = description(&recipe, run, phases)?;
     let kind = if float16 { Kind::Half } else { Kind::Float };
-    Source { recipe: &recipe, run, config: &config, vocabulary: &vocabulary }.package(phase, checkpoint, kind, output)
+    Source { recipe: &recipe, run, config: &config, vocabulary: &vocabulary }.package(phases, checkpoint, kind, output)
 }
 
 /// The weights of a checkpoint (`best`, `newest` or its name) and the sizes of their model: its own alone, if the body
@@ -88,22 +89,32 @@ pub fn package_checkpoint(
 /// As [`package_checkpoint`].
 pub fn checkpoint_weights(
     run: &Path,
-    phase: &str,
+    phases: &str,
     checkpoint: &str,
     body_alone: bool,
 ) -> Result<(ModelConfig, NamedTensors), TrainError> {
     let recipe = Recipe::read(&run.join(RECIPE), &[])?;
-    let (config, vocabulary) = description(&recipe, &run.join(phase))?;
+    let (config, vocabulary) = description(&recipe, run, phases)?;
     let source = Source { recipe: &recipe, run, config: &config, vocabulary: &vocabulary };
-    let tensors = match body_alone {
-        true => source.find(phase, checkpoint)?.model()?,
-        false => source.weights(phase, checkpoint)?.1,
-    };
+    let (_, tensors) = source.weights(phases, checkpoint, body_alone)?;
     Ok((config, tensors))
 }
 
+/// What phases that are to be joined were all trained with.
+fn description(recipe: &Recipe, run: &Path, phases: &str) -> Result<(ModelConfig, Vocabulary), TrainError> {
+    let mut each = each_origin(phases).map(|phase| Ok((phase, description_of(recipe, &run.join(phase))?)));
+    let (_, first) = each.next().unwrap_or_else(|| Err(TrainError::NotTrained(phases.to_owned())))?;
+    for other in each {
+        let (phase, other) = other?;
+        if other != first {
+            return Err(TrainError::UnlikeModels(phase.to_owned()));
+        }
+    }
+    Ok(first)
+}
+
 /// What a phase was trained with: as it was written down when it began, else as the data gives it today.
-fn description(recipe: &Recipe, folder: &Path) -> Result<(ModelConfig, Vocabulary), TrainError> {
+fn description_of(recipe: &Recipe, folder: &Path) -> Result<(ModelConfig, Vocabulary), TrainError> {
     let config = folder.join(CONFIG);
     if !config.exists() {
         return sizes_and_words(recipe, &Dataset::read(&recipe.data.dataset)?);
@@ -134,11 +145,14 @@ pub(super) struct Source<'a> {
     pub vocabulary: &'a Vocabulary,
 }
 
+/// A checkpoint of each of some phases.
+type OfPhases<'p> = Vec<(&'p str, Saved)>;
+
 impl Source<'_> {
     /// See [`package_checkpoint`].
-    pub fn package(&self, phase: &str, checkpoint: &str, kind: Kind, output: &Path) -> Result<(), TrainError> {
-        let (saved, tensors) = self.weights(phase, checkpoint)?;
-        let model_card = self.model_card(phase, &saved);
+    pub fn package(&self, phases: &str, checkpoint: &str, kind: Kind, output: &Path) -> Result<(), TrainError> {
+        let (saved, tensors) = self.weights(phases, checkpoint, false)?;
+        let model_card = self.model_card(&saved);
         let contents = Contents {
             tensors: &tensors,
             config: self.config,
@@ -149,16 +163,31 @@ impl Source<'_> {
         Ok(package::write(output, &contents)?)
     }
 
-    /// A checkpoint and all weights that make a model of it.
-    fn weights(&self, phase: &str, checkpoint: &str) -> Result<(Saved, NamedTensors), TrainError> {
-        let saved = self.find(phase, checkpoint)?;
+    /// A checkpoint of each phase, and the mean of their weights: its own alone, or all that make a model of it.
+    fn weights<'p>(
+        &self,
+        phases: &'p str,
+        checkpoint: &str,
+        own_alone: bool,
+    ) -> Result<(OfPhases<'p>, NamedTensors), TrainError> {
+        let (mut of_phases, mut weights) = (Vec::new(), Vec::new());
+        for phase in each_origin(phases) {
+            let saved = self.find(phase, checkpoint)?;
+            weights.push(if own_alone { saved.model()? } else { self.whole_model(phase, &saved)? });
+            of_phases.push((phase, saved));
+        }
+        Ok((of_phases, mean(weights)?))
+    }
+
+    /// All weights that make a model of a checkpoint.
+    fn whole_model(&self, phase: &str, saved: &Saved) -> Result<NamedTensors, TrainError> {
         let mut tensors = saved.model()?;
         let prefix = format!("{}.", Backbone::prefix(&self.config.backbone));
         // A phase that trained the backbone has it, whatever the recipe says of the phase by now.
         if !tensors.keys().any(|name| name.starts_with(&prefix)) {
             tensors.extend(self.backbone(phase)?);
         }
-        Ok((saved, tensors))
+        Ok(tensors)
     }
 
     fn find(&self, phase: &str, checkpoint: &str) -> Result<Saved, TrainError> {
@@ -194,21 +223,26 @@ impl Source<'_> {
         }
     }
 
-    fn model_card(&self, phase: &str, saved: &Saved) -> String {
-        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let signature = match self.recipe.phase(phase) {
-            Some(Phase::SelfCritical(_)) => format!("SacreEOS signature: `{SACRE_EOS}`\n\n"),
-            _ => String::new(),
+    fn model_card(&self, of_phases: &[(&str, Saved)]) -> String {
+        let dataset = self.recipe.data.dataset.file_name().unwrap_or_default().to_string_lossy();
+        let names: Vec<&str> = of_phases.iter().map(|(phase, _)| *phase).collect();
+        let rewarded = |name: &&str| matches!(self.recipe.phase(name), Some(Phase::SelfCritical(_)));
+        let signature = match names.iter().any(rewarded) {
+            true => format!("SacreEOS signature: `{SACRE_EOS}`\n\n"),
+            false => String::new(),
         };
-        let cider = info(saved).cider.map_or("not judged".to_owned(), |cider| format!("{:.1}", 100. * cider));
+        let title = names.join(" + ");
+        let of =
+            if names.len() > 1 { ", the mean of the weights of these phases, which was itself not judged" } else { "" };
+        let row = |(phase, saved): &(&str, Saved)| {
+            let cider = info(saved).cider.map_or("not judged".to_owned(), |cider| format!("{:.1}", 100. * cider));
+            let (name, Saved { progress, .. }) = (&saved.name, saved);
+            format!("| `{phase}` | `{name}` | {} | {cider} | `{}` |\n", progress.iteration, progress.recipe)
+        };
+        let rows: String = of_phases.iter().map(row).collect();
         format!(
-            "# {phase}\n\nTrained with ExpansionNet v2's recipe on `{dataset}`: phase `{phase}`, checkpoint \
-             `{checkpoint}`.\n\n| | |\n|---|---|\n| iterations of the phase | {iterations} |\n| CIDEr-D on validation \
-             images | {cider} |\n| recipe of the phase (SHA-256) | `{recipe}` |\n\n{signature}",
-            dataset = name(&self.recipe.data.dataset),
-            checkpoint = saved.name,
-            iterations = saved.progress.iteration,
-            recipe = saved.progress.recipe,
+            "# {title}\n\nTrained with ExpansionNet v2's recipe on `{dataset}`{of}.\n\n| phase | checkpoint | iterations | \
+             CIDEr-D on validation images | recipe of the phase (SHA-256) |\n|---|---|---|---|---|\n{rows}\n{signature}"
         )
     }
 }

@@ -24,6 +24,14 @@ pub const FILE: &str = "recipe.toml";
 /// folder or a model folder: this, and its path.
 pub const CHECKPOINT: &str = "checkpoint:";
 
+/// Between several origins of weights.
+const TOGETHER: &str = " + ";
+
+/// The origins of weights (or phases, for [`super::package_checkpoint`]) that are named together: mostly one.
+pub fn each_origin(origins: &str) -> impl Iterator<Item = &str> {
+    origins.split(TOGETHER).map(str::trim)
+}
+
 /// What is trained, on what, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,6 +149,28 @@ impl Recipe {
         self.phases.iter().find(|phase| phase.name() == name)
     }
 
+    /// Gives every path after `checkpoint:` to `change`, with the key that it stands at, and puts what comes of it there.
+    ///
+    /// # Errors
+    /// The first of `change`; paths before it are changed already.
+    pub fn change_checkpoints<E>(
+        &mut self,
+        mut change: impl FnMut(&str, &Path) -> Result<PathBuf, E>,
+    ) -> Result<(), E> {
+        for phase in &mut self.phases {
+            let name = phase.name().to_owned();
+            for (key, origins) in phase.origins_mut() {
+                let key = format!("{name}.{key}");
+                let changed = each_origin(origins).map(|origin| match origin.strip_prefix(CHECKPOINT) {
+                    Some(path) => Ok(format!("{CHECKPOINT}{}", change(&key, Path::new(path))?.display())),
+                    None => Ok(origin.to_owned()),
+                });
+                *origins = changed.collect::<Result<Vec<_>, E>>()?.join(TOGETHER);
+            }
+        }
+        Ok(())
+    }
+
     /// How a training phase sees its images.
     pub fn views_of(&self, phase: &TrainingPhase) -> Views {
         let features = phase.features.as_deref().and_then(|name| self.phase(name));
@@ -200,8 +230,11 @@ mod tests {
         let recipe = paper(&[]).expect("is one");
         let names: Vec<&str> = recipe.phases.iter().map(Phase::name).collect();
         assert_eq!(names, ["features", "xe", "xe-end-to-end", "tuned-features", "scst", "scst-end-to-end"]);
-        let photos = include_str!("../../../recipes/photos14k.toml");
-        Recipe::parse(photos, &[]).expect("is one");
+        for photos in
+            [include_str!("../../../recipes/photos14k.toml"), include_str!("../../../recipes/photos14k-distilled.toml")]
+        {
+            Recipe::parse(photos, &[]).expect("is one");
+        }
     }
 
     #[test]
@@ -214,6 +247,8 @@ mod tests {
         assert_eq!(set.data.images, Path::new("/photos"));
         assert_ne!(set.hash(), plain.hash());
         assert_eq!(paper(&["xe.captions_per_image=1"]).expect("is one").hash(), plain.hash());
+        let written = toml::to_string(&plain).expect("serialises");
+        assert!(!written.contains("teachers"), "runs begun before there were teachers keep their hash");
         assert_ne!(paper(&["xe.captions_per_image=5"]).expect("is one").hash(), plain.hash());
         assert_eq!(plain.hash(), paper(&[]).expect("is one").hash());
         let later = paper(&["scst.epochs=2"]).expect("is one");
@@ -227,6 +262,27 @@ mod tests {
         assert_eq!(seen("3", "false"), seen("4", "false"), "it sees the plain ones");
         let gentler = paper(&["xe.evaluation_batch_size=4", "xe.keep_checkpoints=1", "xe.save_every_minutes=1"]);
         assert_eq!(gentler.expect("is one").phase_hash("xe"), plain.phase_hash("xe"));
+    }
+
+    #[test]
+    fn every_path_to_weights_can_be_changed() {
+        let mut recipe = paper(&[
+            "xe-end-to-end.teachers=\"checkpoint:a + checkpoint:b\"",
+            "scst.body=\"xe + checkpoint:c\"",
+            "tuned-features.backbone=checkpoint:d",
+        ])
+        .expect("is one");
+        let mut keys = Vec::new();
+        let changed = recipe.change_checkpoints(|key, path| {
+            keys.push(format!("{key} {}", path.display()));
+            if path == Path::new("d") { Err("not d") } else { Ok(Path::new("/models").join(path)) }
+        });
+        assert_eq!(changed, Err("not d"));
+        let at = ["xe-end-to-end.teachers a", "xe-end-to-end.teachers b", "tuned-features.backbone d"];
+        assert_eq!(keys, at, "in the order of the phases");
+        recipe.change_checkpoints(|_, path| Ok::<_, ()>(Path::new("/m").join(path))).expect("all may");
+        let Some(Phase::SelfCritical(scst)) = recipe.phase("scst") else { panic!("there is such a phase") };
+        assert_eq!(scst.body.as_deref(), Some("xe + checkpoint:/m/c"));
     }
 
     #[test]
@@ -252,6 +308,23 @@ mod tests {
         assert!(reason(&["scst.body=xxe"]).contains("`pretrained`, an earlier phase"));
         assert!(reason(&["scst.body=checkpoint:"]).contains("names no path"));
         assert!(paper(&["scst.body=checkpoint:runs/a/xe/state-00000003"]).is_ok());
+        assert!(
+            paper(&["scst.body=\"xe + xe-end-to-end + checkpoint:runs/a + b/model\""]).is_err(),
+            "no phase is b/model"
+        );
+        assert!(paper(&["scst.body=\"xe + xe-end-to-end\""]).is_ok());
+        assert!(reason(&["scst.body=\"xe + xxe\""]).contains("`pretrained`, an earlier phase"));
+        assert!(paper(&["xe-end-to-end.teachers=\"checkpoint:a + checkpoint:b\""]).is_ok());
+        assert!(
+            reason(&["xe-end-to-end.teachers=xe"]).contains("an earlier phase that trains it"),
+            "it has no backbone"
+        );
+        assert!(
+            reason(&["scst.teachers=xe"]).starts_with("scst.teachers is for a phase whose step is `cross-entropy`")
+        );
+        assert!(reason(&["xe.teachers=pretrained"]).contains("weights.body (and weights.backbone)"));
+        assert!(reason(&["xe.teachers_weight=0.3"]).starts_with("xe.teachers_weight is for a phase with `teachers`"));
+        assert!(reason(&["xe.teachers_weight=0"]).starts_with("xe.teachers_weight must be more than 0 and at most 1"));
         assert!(reason(&["xe.features=scst"]).starts_with("xe.features must be an earlier phase"));
         assert!(reason(&["xe"]).contains("key=value"));
         assert!(reason(&["nothing.here.at=1"]).contains("no table `nothing`"));

@@ -1,6 +1,7 @@
 //! A whole run: its folder, its data, and its phases in order.
 
 use super::cross_entropy::LabelSmoothing;
+use super::distillation::Teachers;
 use super::evaluation::Evaluation;
 use super::events::{Ending, Event, Events};
 use super::features::store_features;
@@ -23,6 +24,7 @@ use crate::vocabulary::{Vocabulary, VocabularyError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::{Device, Kind, TchError};
 
@@ -54,6 +56,10 @@ pub enum TrainError {
     OtherFeatures(String),
     #[error("the captions no longer have the words that `{0}` began with: train in another folder")]
     OtherWords(String),
+    #[error("the teacher `{0}` knows other words than these captions have, so that it would teach wrong ones")]
+    TeacherOfOtherWords(String),
+    #[error("`{0}` has other sizes or words than the others, so that their mean would be of no use")]
+    UnlikeModels(String),
     #[error("there are no weights of `{0}` to start from")]
     NotTrained(String),
     #[error("phase `{0}` trains no backbone and reads features of none, so that there is none to make a model with")]
@@ -174,7 +180,8 @@ impl<'a> Run<'a> {
             Phase::Features(phase) => store_features(self, phase, events),
             Phase::CrossEntropy(phase) => {
                 let step = |captions: &CaptionSet| {
-                    Ok(Step::CrossEntropy(LabelSmoothing { smoothing: phase.label_smoothing, pad: captions.pad() }))
+                    let labels = LabelSmoothing { smoothing: phase.label_smoothing, pad: captions.pad() };
+                    Ok(Step::CrossEntropy(labels, Teachers::of(self, phase)?))
                 };
                 self.train(phase, true, step, events)
             }
@@ -218,7 +225,7 @@ impl<'a> Run<'a> {
         leave_out_missing(&mut evaluation_images, "validation", phase, events);
         let step = step(&batches.captions)?;
         let evaluation = Evaluation {
-            images: evaluation_images,
+            images: Arc::new(evaluation_images),
             folder: self.recipe.data.images.clone(),
             batch_size: phase.evaluation_batch_size(),
             search: BeamSearchOptions {

@@ -6,9 +6,10 @@
 //! gradients are wanted. With no dropout that is the same loss and the same gradients.
 
 use super::network::Network;
-use super::teacher::{Captions, sum_by_caption};
+use super::teacher_forcing::{Captions, sum_by_caption};
 use crate::data::Inputs;
 use crate::decoding::{IncrementalDecoder, JoinedProjections, SamplingOptions, sample};
+use crate::device::numbers_on;
 use crate::model::layers::project;
 use crate::model::precision::multiplying_in;
 use tch::{Kind, TchError, Tensor};
@@ -61,7 +62,7 @@ fn log_probs(
     let pads: Vec<i64> = rows.iter().map(|row| (longest - row.len()) as i64).collect();
     let filled: Vec<i64> =
         rows.iter().flat_map(|row| row.iter().copied().chain(std::iter::repeat(0)).take(longest)).collect();
-    let tokens = Tensor::from_slice(&filled).view([rows.len() as i64, longest as i64]).to_device(encoded.device());
+    let tokens = numbers_on(encoded.device(), &filled).view([rows.len() as i64, longest as i64]);
 
     let captions = Captions { tokens: &tokens, pads: &pads, feature_pads: &inputs.pads };
     let scored = captions.decode(network, encoded, train);
@@ -76,7 +77,7 @@ fn log_probs(
 /// log-probability; the mean over all captions. `rewards` is `[images][samples]`, two samples or more.
 pub fn self_critical_loss(log_probs: &Tensor, rewards: &[Vec<f64>]) -> Tensor {
     let advantages: Vec<f32> = rewards.iter().flat_map(|rewards| advantages(rewards)).collect();
-    let advantages = Tensor::from_slice(&advantages).to_device(log_probs.device());
+    let advantages = numbers_on(log_probs.device(), &advantages);
     -(advantages * log_probs).mean(Kind::Float)
 }
 

@@ -1,6 +1,6 @@
 //! Where a phase's weights come from: files from elsewhere, or earlier phases, part by part.
 
-use super::recipe::{CHECKPOINT, PRETRAINED, Recipe};
+use super::recipe::{CHECKPOINT, PRETRAINED, Recipe, each_origin};
 use super::run::TrainError;
 use crate::checkpoint::import::{is_derived, prefixed};
 use crate::checkpoint::{Checkpoints, NamedTensors, package, read_tensors};
@@ -8,6 +8,7 @@ use crate::model::Backbone;
 use crate::model::BackboneConfig;
 use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
+use tch::{Kind, TchError, Tensor};
 
 /// A part of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +45,36 @@ pub struct Account {
 }
 
 /// The weights that `origin` means: `pretrained`, a file or folder after `checkpoint:`, or the best of a phase in
-/// the run's folder.
+/// the run's folder; of several, their mean.
 ///
 /// # Errors
 /// When they can't be read.
-pub fn weights_of(recipe: &Recipe, run: &Path, origin: &str, part: Part) -> Result<NamedTensors, TrainError> {
+pub fn weights_of(recipe: &Recipe, run: &Path, origins: &str, part: Part) -> Result<NamedTensors, TrainError> {
+    let each = each_origin(origins).map(|origin| weights_of_one(recipe, run, origin, part));
+    Ok(mean(each.collect::<Result<_, _>>()?)?)
+}
+
+/// The mean of those weights that all models have in the same shape, in float32; of one model, its own.
+pub(super) fn mean(models: Vec<NamedTensors>) -> Result<NamedTensors, TchError> {
+    let mut models = models.into_iter();
+    let mut mean = models.next().unwrap_or_default();
+    let others: Vec<NamedTensors> = models.collect();
+    if others.is_empty() {
+        return Ok(mean);
+    }
+    let shape = |tensor: &Tensor| tensor.size();
+    mean.retain(|name, tensor| others.iter().all(|other| other.get(name).map(shape) == Some(tensor.size())));
+    for (name, tensor) in mean.iter_mut().filter(|(_, tensor)| tensor.is_floating_point()) {
+        let mut sum = tensor.f_to_kind(Kind::Double)?;
+        for other in &others {
+            sum = sum.f_add(&other[name].f_to_kind(Kind::Double)?)?;
+        }
+        *tensor = sum.f_div_scalar((others.len() + 1) as f64)?.f_to_kind(Kind::Float)?;
+    }
+    Ok(mean)
+}
+
+fn weights_of_one(recipe: &Recipe, run: &Path, origin: &str, part: Part) -> Result<NamedTensors, TrainError> {
     let given = match (origin.strip_prefix(CHECKPOINT), part) {
         (Some(path), _) => Some(PathBuf::from(path)),
         (None, Part::Backbone) => recipe.weights.backbone.clone(),
@@ -117,7 +143,7 @@ pub fn load_part(
 mod tests {
     use super::*;
     use crate::model::EfficientNetLite;
-    use tch::{Device, Kind, Tensor};
+    use tch::Device;
 
     #[test]
     fn each_part_is_loaded_and_accounted_for_on_its_own() {
@@ -137,5 +163,20 @@ mod tests {
 
         let error = load_part(&store, &NamedTensors::new(), Part::Body, &config).expect_err("v is missing");
         assert!(error.to_string().contains("body") && error.to_string().ends_with("v"), "{error}");
+    }
+
+    #[test]
+    fn the_mean_is_of_what_all_have() {
+        let model = |a: &[f32], b: &[f32]| {
+            NamedTensors::from([("a".to_owned(), Tensor::from_slice(a)), ("b".to_owned(), Tensor::from_slice(b))])
+        };
+        let of_three = mean(vec![model(&[1., 2.], &[1.]), model(&[2., 4.], &[1., 1.]), model(&[6., 0.], &[1.])]);
+        let of_three = of_three.expect("numbers");
+        assert_eq!(of_three.keys().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(of_three["a"], Tensor::from_slice(&[3f32, 2.]));
+        let halves = [1f32, 1. + 1. / 1024.]
+            .map(|value| NamedTensors::from([("a".to_owned(), Tensor::from_slice(&[value]).to_kind(Kind::Half))]));
+        assert_eq!(mean(halves.into()).expect("numbers")["a"], Tensor::from_slice(&[1f32 + 1. / 2048.]));
+        assert_eq!(mean(vec![model(&[1., 2.], &[1.])]).expect("numbers")["b"], Tensor::from_slice(&[1f32]));
     }
 }

@@ -1,21 +1,23 @@
 //! The two kinds of steps: what is learned from a batch.
 
-use super::cross_entropy::{LabelSmoothing, cross_entropy};
+use super::cross_entropy::{LabelSmoothing, cross_entropy, taught_cross_entropy};
+use super::distillation::Teachers;
 use super::network::Network;
 use super::phase::{MeanRewards, StepOutcome};
 use super::run::TrainError;
 use super::self_critical::{baselines, roll_out, self_critical_loss};
 use crate::data::Batch;
-use crate::data::batches::{sent, to_device};
+use crate::data::batches::to_device;
 use crate::decoding::SamplingOptions;
+use crate::device::sent;
 use crate::metrics::CiderReward;
 use crate::vocabulary::Vocabulary;
 use tch::Device;
 
 /// How a batch becomes a loss.
 pub(super) enum Step {
-    /// By the words people wrote.
-    CrossEntropy(LabelSmoothing),
+    /// By the words people wrote, and by what teachers would say.
+    CrossEntropy(LabelSmoothing, Option<Teachers>),
     /// By the rewards of drawn captions.
     SelfCritical(Box<Rewarded>),
 }
@@ -31,7 +33,7 @@ impl Step {
     /// The name in recipes and events.
     pub fn name(&self) -> &'static str {
         match self {
-            Step::CrossEntropy(_) => "cross-entropy",
+            Step::CrossEntropy(..) => "cross-entropy",
             Step::SelfCritical(_) => "self-critical",
         }
     }
@@ -40,10 +42,14 @@ impl Step {
     pub fn run(&self, network: &Network, batch: &Batch, device: Device) -> Result<StepOutcome, TrainError> {
         let inputs = to_device(&batch.inputs, device)?;
         match self {
-            Step::CrossEntropy(labels) => {
+            Step::CrossEntropy(labels, teachers) => {
                 let tokens = batch.tokens.as_ref().ok_or(TrainError::BatchThread)?;
                 let on_device = sent(&tokens.tensor, device)?;
-                let loss = cross_entropy(network, &inputs, &on_device, &tokens.pads, labels, true);
+                let (tokens, pads) = (&on_device, &tokens.pads);
+                let loss = match teachers {
+                    Some(teachers) => taught_cross_entropy(network, &inputs, tokens, pads, labels, teachers),
+                    None => cross_entropy(network, &inputs, tokens, pads, labels, true),
+                };
                 Ok(StepOutcome { loss, rewards: None })
             }
             Step::SelfCritical(rewarded) => {

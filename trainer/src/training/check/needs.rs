@@ -1,7 +1,7 @@
 //! Disk and memory of a phase, from the sizes of the model.
 
 use super::super::packaging::training_phase;
-use super::super::recipe::{Phase, TrainingPhase};
+use super::super::recipe::{Phase, TrainingPhase, each_origin};
 use super::ImageCounts;
 use crate::data::features::disk_need;
 use crate::model::{BackboneConfig, ModelConfig};
@@ -10,6 +10,8 @@ use crate::model::{BackboneConfig, ModelConfig};
 const FLOAT: u64 = 4;
 /// Numbers that training keeps of a weight: itself, its gradient, and two moments.
 const PER_TRAINED: u64 = 4;
+/// Numbers kept of a teacher's weight: itself, and where it is a convolution's what batch norms made of it.
+const PER_TEACHER: u64 = 2;
 /// The program and libtorch themselves.
 const PROGRAM: u64 = 500_000_000;
 
@@ -68,7 +70,8 @@ impl Sizes {
         };
         let image = backbone + self.encoder_activations(config) + captions * decoder_activations(config, words);
         let activations = training.batch_size as u64 * image;
-        PROGRAM + FLOAT * (PER_TRAINED * self.trained(training) + activations)
+        let teachers = training.teachers.as_deref().map_or(0, |teachers| each_origin(teachers).count() as u64);
+        PROGRAM + FLOAT * ((PER_TRAINED + PER_TEACHER * teachers) * self.trained(training) + activations)
     }
 
     /// Numbers kept of an image by the encoder: the expansion's, both classes forward and backward, and some
@@ -162,6 +165,18 @@ mod tests {
         };
         // Ten images of 400 numbers a pixel.
         assert_eq!(memory(256) - memory(128), 10 * 400 * (256 * 256 - 128 * 128) * FLOAT);
+    }
+
+    #[test]
+    fn teachers_take_memory() {
+        let sizes = Sizes { body: 1_000_000, ..Sizes::default() };
+        let (_, _, config) = paper();
+        let memory = |teachers: &str| {
+            let settings = [format!("xe.teachers=\"{teachers}\"")];
+            let recipe = Recipe::parse(PAPER, &settings).expect("is one");
+            sizes.memory(&config, recipe.phase("xe").expect("is there"))
+        };
+        assert_eq!(memory("checkpoint:a + checkpoint:b") - memory("checkpoint:a"), 2 * 4_000_000);
     }
 
     #[test]

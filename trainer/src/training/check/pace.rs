@@ -1,19 +1,21 @@
 //! How long an iteration takes here: a few are made with fresh weights, and forgotten.
 
 use super::super::LabelSmoothing;
+use super::super::distillation::Teachers;
 use super::super::features::{features_path, is_complete};
 use super::super::network::Network;
+use super::super::precision::Precision;
 use super::super::radam::RAdam;
 use super::super::recipe::{FeaturesPhase, Phase, TrainingPhase};
 use super::super::run::{Run, TrainError};
 use super::super::step::Step;
 use super::needs::Sizes;
-use crate::data::{Batch, BatchMaker, FeatureReader, Image, InputSource, Prefetch};
+use crate::data::{Batch, BatchMaker, FeatureReader, Image, InputSource, Prefetch, readers};
 use crate::model::Backbone;
 use crate::model::precision::multiplying_in;
 use std::time::{Duration, Instant};
-use tch::Kind;
 use tch::nn::VarStore;
+use tch::{Device, Kind};
 
 /// Seconds of an iteration (an image, in a features phase), measured in about `time`.
 pub(super) fn of_phase(run: &Run, phase: &Phase, sizes: &Sizes, time: Duration) -> Result<f64, TrainError> {
@@ -21,7 +23,8 @@ pub(super) fn of_phase(run: &Run, phase: &Phase, sizes: &Sizes, time: Duration) 
         Phase::Features(phase) => of_features(run, phase, time),
         Phase::CrossEntropy(training) => {
             let pad = run.vocabulary.id("PAD").unwrap_or_default();
-            let step = Step::CrossEntropy(LabelSmoothing { smoothing: training.label_smoothing, pad });
+            let labels = LabelSmoothing { smoothing: training.label_smoothing, pad };
+            let step = Step::CrossEntropy(labels, Teachers::untrained(run, training));
             of_training(run, training, (&step, true), sizes, time)
         }
         Phase::SelfCritical(training) => {
@@ -35,9 +38,10 @@ fn of_features(run: &Run, phase: &FeaturesPhase, time: Duration) -> Result<f64, 
     let store = VarStore::new(run.device);
     let mut backbone = Backbone::new(&store.root(), &run.config, 0.);
     backbone.prepare_inference();
+    let _ = Precision::Float32.prepare(run.device); // as the phase does, which tells what can't be had
     let mut batches = run.image_batches(run.views(phase), phase.variety(), phase.batch_size)?;
     batches.items = (0..batches.images.len()).map(|image| (image, None)).collect();
-    let seconds = measured(batches, time, |batch| {
+    let seconds = measured(batches, run.device, time, |batch| {
         tch::no_grad(|| {
             let features = backbone.forward_t(&batch.inputs.tensor.f_to_device(run.device)?, false);
             features.f_sum(Kind::Float)?.f_double_value(&[])?; // waits for the device
@@ -61,7 +65,7 @@ fn of_training(
     let images = run.training_images(phase)?;
     let batches = run.batches_of(source(run, phase, &images, sizes)?, &images, phase, by_caption)?;
     let mut iteration = 0;
-    measured(batches, time, |batch| {
+    measured(batches, run.device, time, |batch| {
         let loss = multiplying_in(phase.precision.matrices(), || {
             let loss = step.run(&network, &batch, run.device)?.loss;
             network.backward(&loss);
@@ -93,6 +97,7 @@ fn source(run: &Run, phase: &TrainingPhase, images: &[Image], sizes: &Sizes) -> 
 /// Mean seconds of a step and of what of reading its batch is not done meanwhile.
 fn measured(
     mut batches: BatchMaker,
+    device: Device,
     time: Duration,
     mut step: impl FnMut(Batch) -> Result<(), TrainError>,
 ) -> Result<f64, TrainError> {
@@ -110,8 +115,8 @@ fn measured(
         return Ok(alone);
     }
     batches.batch_size = size;
-    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(8));
-    let mut ahead = Prefetch::start(0..u64::MAX, threads, move |iteration| batches.make(iteration));
+    let mut ahead =
+        Prefetch::start(0..u64::MAX, readers(), move |iteration| batches.make(iteration)?.ready_for(device));
     let mut next = || step(ahead.next().ok_or(TrainError::BatchThread)??);
     next()?;
     let (began, mut steps) = (Instant::now(), 0);

@@ -55,9 +55,10 @@ pub struct TrainingPhase {
     #[serde(default)]
     pub features: Option<String>,
     /// Where the backbone's weights come from: `pretrained`, a phase, or `checkpoint:` and a path; fresh ones by default.
+    /// Of several joined by ` + `, the mean (Wortsman et al., 2022, "Model soups").
     #[serde(default)]
     pub backbone: Option<String>,
-    /// Where the body's weights come from: `pretrained`, a phase, or `checkpoint:` and a path; fresh ones by default.
+    /// Where the body's weights come from, likewise.
     #[serde(default)]
     pub body: Option<String>,
     /// Times that every image (self-critical) or caption (cross-entropy) is seen.
@@ -145,6 +146,14 @@ pub struct TrainingPhase {
     /// which words are rare; all by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filepath: Option<String>,
+    /// Models, trained before, whose votes on each word are learned beside what people wrote, in cross-entropy: one or
+    /// several, as [`TrainingPhase::body`] names them, joined by ` + `. They see the same views, so that where features
+    /// are read, these must be what they were trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teachers: Option<String>,
+    /// Their share of the target.
+    #[serde(default = "half", skip_serializing_if = "is_half")]
+    pub teachers_weight: f64,
     /// Longest gradient allowed; none by default.
     #[serde(default)]
     pub clip_gradients: Option<f64>,
@@ -196,6 +205,14 @@ fn is_one<Count: PartialEq + From<u8>>(count: &Count) -> bool {
 
 fn is_zero<Count: PartialEq + Default>(count: &Count) -> bool {
     *count == Count::default()
+}
+
+pub(super) fn half() -> f64 {
+    0.5
+}
+
+fn is_half(share: &f64) -> bool {
+    *share == half()
 }
 
 fn usual_crop() -> f64 {
@@ -256,6 +273,18 @@ impl Phase {
         match self {
             Phase::Features(phase) => &phase.name,
             Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => &phase.name,
+        }
+    }
+
+    /// Where weights come from, by key.
+    pub(super) fn origins_mut(&mut self) -> Vec<(&'static str, &mut String)> {
+        match self {
+            Phase::Features(phase) => vec![("backbone", &mut phase.backbone)],
+            Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => {
+                let all =
+                    [("backbone", &mut phase.backbone), ("body", &mut phase.body), ("teachers", &mut phase.teachers)];
+                all.into_iter().filter_map(|(key, origins)| Some((key, origins.as_mut()?))).collect()
+            }
         }
     }
 }

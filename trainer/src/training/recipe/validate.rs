@@ -1,6 +1,7 @@
 //! What a recipe's values must be, beyond their types.
 
-use super::{CHECKPOINT, FeaturesPhase, PRETRAINED, Phase, Recipe, RecipeError, TrainingPhase};
+use super::phases::half;
+use super::{CHECKPOINT, FeaturesPhase, PRETRAINED, Phase, Recipe, RecipeError, TrainingPhase, each_origin};
 use crate::data::augmentation::{Variety, Views};
 
 type Checked = Result<(), RecipeError>;
@@ -19,7 +20,9 @@ pub(super) fn validate(recipe: &Recipe) -> Checked {
             Phase::CrossEntropy(phase) => training(recipe, phase, earlier)?,
             Phase::SelfCritical(phase) => {
                 let images = !phase.sees_captions;
-                require(images, &format!("{name}.sees_captions"), "is for a phase whose step is `cross-entropy`")?;
+                let must = "is for a phase whose step is `cross-entropy`";
+                require(images, &format!("{name}.sees_captions"), must)?;
+                require(phase.teachers.is_none(), &format!("{name}.teachers"), must)?;
                 training(recipe, phase, earlier)?;
                 at_least(&format!("{name}.samples"), phase.samples as f64, 2.)?;
                 at_least(&format!("{name}.sample_length"), phase.sample_length as f64, 1.)?;
@@ -34,22 +37,14 @@ fn features(recipe: &Recipe, phase: &FeaturesPhase, earlier: &[Phase]) -> Checke
     at_least(&format!("{}.views", phase.name), phase.views as f64, 1.)?;
     varied(&phase.name, phase.variety())?;
     let given = recipe.weights.backbone.is_some();
-    origin(&format!("{}.backbone", phase.name), &phase.backbone, earlier, given, |phase| phase.end_to_end())
+    origin(&format!("{}.backbone", phase.name), ("backbone", &phase.backbone), earlier, given, |phase| {
+        phase.end_to_end()
+    })
 }
 
 fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checked {
     let key = |key: &str| format!("{}.{key}", phase.name);
-    if let Some(features) = &phase.features {
-        let exists = earlier.iter().any(|phase| matches!(phase, Phase::Features(phase) if &phase.name == features));
-        require(exists, &key("features"), "must be an earlier phase whose step is `features`")?;
-    }
-    if let Some(backbone) = &phase.backbone {
-        let given = recipe.weights.backbone.is_some();
-        origin(&key("backbone"), backbone, earlier, given, |phase| phase.end_to_end())?;
-    }
-    if let Some(body) = &phase.body {
-        origin(&key("body"), body, earlier, recipe.weights.body.is_some(), |_| true)?;
-    }
+    starts(recipe, phase, earlier)?;
     for (name, value) in [
         ("epochs", phase.epochs as f64),
         ("batch_size", phase.batch_size as f64),
@@ -106,17 +101,58 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
     require(phase.min_learning_rate >= 0., &key("min_learning_rate"), "must be at least 0")
 }
 
+/// Where features and weights come from.
+fn starts(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checked {
+    let key = |key: &str| format!("{}.{key}", phase.name);
+    if let Some(features) = &phase.features {
+        let exists = earlier.iter().any(|phase| matches!(phase, Phase::Features(phase) if &phase.name == features));
+        require(exists, &key("features"), "must be an earlier phase whose step is `features`")?;
+    }
+    if let Some(backbone) = &phase.backbone {
+        let given = recipe.weights.backbone.is_some();
+        origin(&key("backbone"), ("backbone", backbone), earlier, given, |phase| phase.end_to_end())?;
+    }
+    if let Some(body) = &phase.body {
+        origin(&key("body"), ("body", body), earlier, recipe.weights.body.is_some(), |_| true)?;
+    }
+    if let Some(teachers) = &phase.teachers {
+        let whole = |trained: &TrainingPhase| trained.end_to_end() || !phase.end_to_end();
+        let given = recipe.weights.body.is_some() && (recipe.weights.backbone.is_some() || !phase.end_to_end());
+        origin(&key("teachers"), ("teachers", teachers), earlier, given, whole)?;
+    }
+    let share = phase.teachers_weight;
+    require(share > 0. && share <= 1., &key("teachers_weight"), "must be more than 0 and at most 1")?;
+    let of_teachers = share == half() || phase.teachers.is_some();
+    require(of_teachers, &key("teachers_weight"), "is for a phase with `teachers`")
+}
+
 fn varied(phase: &str, Variety { smallest_crop, colour }: Variety) -> Checked {
     let sound = smallest_crop > 0. && smallest_crop <= 1.;
     require(sound, &format!("{phase}.smallest_crop"), "must be more than 0 and at most 1")?;
     require((0. ..=1.).contains(&colour), &format!("{phase}.colour"), "must lie in 0 to 1")
 }
 
-/// Weights come from a file under `[weights]`, or from an earlier phase that trained them.
-fn origin(key: &str, value: &str, earlier: &[Phase], given: bool, trains: fn(&TrainingPhase) -> bool) -> Checked {
+/// Weights of a part come from a file under `[weights]`, or from an earlier phase that trained them, or from several.
+fn origin(
+    key: &str,
+    (part, value): (&str, &str),
+    earlier: &[Phase],
+    given: bool,
+    trains: impl Fn(&TrainingPhase) -> bool,
+) -> Checked {
+    each_origin(value).try_for_each(|one| one_origin(key, (part, one), earlier, given, &trains))
+}
+
+fn one_origin(
+    key: &str,
+    (part, value): (&str, &str),
+    earlier: &[Phase],
+    given: bool,
+    trains: impl Fn(&TrainingPhase) -> bool,
+) -> Checked {
     if value == PRETRAINED {
-        let part = if key.ends_with("body") { "body" } else { "backbone" };
-        return require(given, key, &format!("is `pretrained`, so that weights.{part} must name a file"));
+        let files = if part == "teachers" { "weights.body (and weights.backbone)" } else { &format!("weights.{part}") };
+        return require(given, key, &format!("is `pretrained`, so that {files} must name a file"));
     }
     if let Some(path) = value.strip_prefix(CHECKPOINT) {
         return require(!path.is_empty(), key, "names no path after `checkpoint:`");

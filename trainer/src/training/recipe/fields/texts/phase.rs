@@ -29,14 +29,14 @@ pub(in super::super) const PHASE: &[Text] = &[
         "The phase whose stored features are read. Without, photos are, and the backbone is trained too.",
     )
     .advanced(),
-    Text::new("backbone", Choice, "Backbone from", "Where its weights come from: a file, or a phase that trained it.")
+    Text::new("backbone", Choice, "Backbone from", "Where its weights come from: a file, or a phase that trained it; the mean of several in a recipe’s file.")
         .of(ALL)
         .advanced(),
     Text::new(
         "body",
         Choice,
         "Captioner from",
-        "Where the weights of encoder and decoder come from; fresh ones if empty.",
+        "Where the weights of encoder and decoder come from, or the mean of several; fresh ones if empty.",
     )
     .advanced(),
     Text::new("epochs", Integer, "Epochs", "How often the whole training set is seen.").unit("epochs"),
@@ -204,6 +204,20 @@ pub(in super::super) const PHASE: &[Text] = &[
     )
     .advanced()
     .ours(),
+    Text::new(
+        "teachers",
+        Name,
+        "Teachers",
+        "Trained models whose votes on each word are learned too: phases before, or checkpoint: and a path, joined by “ + ”.",
+    )
+    .of(CROSS_ENTROPY)
+    .advanced()
+    .ours(),
+    Text::new("teachers_weight", Number, "Weight of the teachers", "Their share of what is learned, against people's words.")
+        .of(CROSS_ENTROPY)
+        .advanced()
+        .or("0.5")
+        .ours(),
     Text::new("clip_gradients", Number, "Longest gradient", "Longer ones are shortened to this; none if empty.")
         .advanced()
         .ours(),

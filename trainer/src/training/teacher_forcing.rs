@@ -4,6 +4,7 @@
 //! and decoded in parts, each as long as its own longest; and only the states of words that are scored leave it.
 
 use super::network::Network;
+use crate::device::numbers_on;
 use crate::model::masks::DecoderMasks;
 use tch::{Device, Kind, Tensor};
 
@@ -50,15 +51,14 @@ impl Captions<'_> {
         let (mut states, mut words, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         for part in self.parts(part_size(device)) {
             let positions = part.words.iter().copied().max().unwrap_or(1);
-            let chosen = Tensor::from_slice(&part.rows).to_device(device);
+            let chosen = numbers_on(device, &part.rows);
             let tokens = self.tokens.index_select(0, &chosen);
             let images = chosen.divide_scalar_mode(each, "floor");
             let memories: Vec<_> = memories.iter().map(|memory| memory.of_images(&images)).collect();
             let masks = self.masks(&part, each, positions, encoded);
             let made = decoder.states(&tokens.narrow(1, 0, positions), &memories, &masks, train);
 
-            let scored = part.places(positions);
-            let scored = Tensor::from_slice(&scored).to_device(device);
+            let scored = numbers_on(device, &part.places(positions));
             states.push(made.flatten(0, 1).index_select(0, &scored));
             words.push(tokens.narrow(1, 1, positions).reshape(-1).index_select(0, &scored));
             rows.push(chosen.index_select(0, &scored.divide_scalar_mode(positions, "floor")));

@@ -17,7 +17,7 @@ pub struct JobRequest {
     /// In an admin's words; by default the recipe's name.
     #[serde(default)]
     pub name: Option<String>,
-    /// `photos14k`, `paper`, or `job:ID` for that of a former run.
+    /// `photos14k`, `photos14k-distilled`, `paper`, or `job:ID` for that of a former run.
     pub recipe: String,
     /// Values to change, by their keys: `{"data.dataset": "…", "xe.batch_size": 32}`.
     #[serde(default)]
@@ -137,7 +137,8 @@ impl Jobs {
                 (text.map_err(|source| CreateError::Folder { path, source })?, job.recipe, Some(job.id))
             }
         };
-        let recipe = recipes::with_values(&text, &request.settings, &self.inner.settings.roots)?;
+        let recipe =
+            recipes::with_values(&text, &request.settings, &self.inner.settings.roots, &self.inner.settings.directory)?;
         let phases = chosen_phases(&recipe, request.phases.as_deref())?;
         Ok(Chosen { recipe, origin, cloned_from, phases })
     }

@@ -4,7 +4,7 @@ use super::folders::confine;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use trainer::training::recipe::{PAPER, RecipeError};
 use trainer::training::{Phase, Recipe};
 
@@ -25,12 +25,18 @@ pub struct Shipped {
 }
 
 /// In the order in which they are offered.
-pub const SHIPPED: [Shipped; 2] = [
+pub const SHIPPED: [Shipped; 3] = [
     Shipped {
         name: "photos14k",
         title: "A small captioner",
         description: "EfficientNet-lite2 and a small body, for some thousand photos on two CPU cores or one GPU.",
         toml: include_str!("../../recipes/photos14k.toml"),
+    },
+    Shipped {
+        name: "photos14k-distilled",
+        title: "The bundled captioner",
+        description: "The same small captioner, learned of three others: minutes on a large GPU, half a day on two CPU cores.",
+        toml: include_str!("../../recipes/photos14k-distilled.toml"),
     },
     Shipped {
         name: "paper",
@@ -61,10 +67,10 @@ pub enum RecipeFault {
     #[error(transparent)]
     Recipe(#[from] RecipeError),
     /// A path leads where admins may choose nothing from.
-    #[error("{key}: {} must lie in one of the folders of training.roots", path.display())]
+    #[error("{key}: {} must lie in one of the folders of training.roots (or weights in that of the runs)", path.display())]
     Outside {
         /// Its key.
-        key: &'static str,
+        key: String,
         /// Where it leads.
         path: PathBuf,
     },
@@ -79,17 +85,24 @@ pub fn shipped(name: &str) -> Result<&'static str, RecipeFault> {
     found.map(|shipped| shipped.toml).ok_or_else(|| RecipeFault::Unknown(name.to_owned()))
 }
 
-/// A recipe with values set, its paths absolute, so that a server in another folder can go on with it.
+/// A recipe with values set, its paths absolute, so that a server in another folder can go on with it, and below the
+/// roots; weights may be those of `runs`, too.
 ///
 /// # Errors
 /// See [`RecipeFault`].
-pub fn with_values(toml: &str, values: &Map<String, Value>, roots: &[PathBuf]) -> Result<Recipe, RecipeFault> {
+pub fn with_values(
+    toml: &str,
+    values: &Map<String, Value>,
+    roots: &[PathBuf],
+    runs: &Path,
+) -> Result<Recipe, RecipeFault> {
     let is_none = |value: &Value| value.is_null() || value == "";
     let (none, set): (Vec<_>, Vec<_>) = values.iter().partition(|(_, value)| is_none(value));
     let settings = set.into_iter().map(|(key, value)| setting(key, value)).collect::<Result<Vec<_>, _>>()?;
     let mut recipe = Recipe::parse(&without(toml, none.into_iter().map(|(key, _)| key.as_str()))?, &settings)?;
+    let of_weights = [roots, &[PathBuf::from(BACKBONES), runs.to_owned()]].concat();
+    recipe.change_checkpoints(|key, path| inside(&of_weights, key, path))?;
     let Recipe { data, weights, .. } = &mut recipe;
-    let fetched = [PathBuf::from(BACKBONES)];
     let files = [
         ("data.dataset", Some(&mut data.dataset)),
         ("data.images", Some(&mut data.images)),
@@ -100,13 +113,25 @@ pub fn with_values(toml: &str, values: &Map<String, Value>, roots: &[PathBuf]) -
     ];
     for (key, path) in files {
         let Some(path) = path else { continue };
-        *path = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
-        // What is not there is no secret, and the check says so.
-        if path.exists() && confine(roots, path).is_none() && confine(&fetched, path).is_none() {
-            return Err(RecipeFault::Outside { key, path: path.clone() });
-        }
+        *path = inside(if key.starts_with("weights.") { &of_weights } else { roots }, key, path)?;
     }
-    Ok(recipe)
+    // A folder's name may be one that recipes read otherwise.
+    let text = toml::to_string(&recipe).map_err(|error| RecipeError::Format(error.to_string()))?;
+    Ok(Recipe::parse(&text, &[])?)
+}
+
+/// The path made absolute, if it leads below one of the folders.
+fn inside(folders: &[PathBuf], key: &str, path: &Path) -> Result<PathBuf, RecipeFault> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // What is not there is no secret, and the check says so; but it must not lead out once it is there.
+    let outside = match path.exists() {
+        true => confine(folders, &path).is_none(),
+        false => path.components().any(|part| part == Component::ParentDir),
+    };
+    match outside {
+        true => Err(RecipeFault::Outside { key: key.to_owned(), path }),
+        false => Ok(path),
+    }
 }
 
 /// The recipe without the values of these keys.
@@ -223,7 +248,7 @@ mod tests {
 
     fn small(values: Value) -> Result<Recipe, RecipeFault> {
         let toml = shipped("photos14k").expect("is shipped");
-        with_values(toml, values.as_object().expect("values"), &[])
+        with_values(toml, values.as_object().expect("values"), &[], Path::new("/none"))
     }
 
     #[test]
@@ -268,5 +293,37 @@ mod tests {
         assert!(said(json!({"data.dataset": null})).contains("missing field `dataset`"));
         assert!(said(json!({"a=b": 1})).contains("is no value"));
         assert!(said(json!({"data.images": "/etc"})).contains("training.roots"));
+        assert!(
+            said(json!({"xe.body": "language + checkpoint:/etc/hosts"})).starts_with("xe.body: /etc/hosts must lie")
+        );
+        assert!(said(json!({"xe-end-to-end.teachers": "checkpoint:/etc"})).starts_with("xe-end-to-end.teachers: /etc"));
+    }
+
+    #[test]
+    fn weights_may_be_those_of_former_runs() {
+        let runs = tempfile::tempdir().expect("a temporary folder");
+        let model = runs.path().join("a-run/xe/model");
+        std::fs::create_dir_all(&model).expect("writable");
+        let values = json!({"xe.body": format!("checkpoint:{}", model.display())});
+        let toml = shipped("photos14k").expect("is shipped");
+        let with = |runs: &Path| with_values(toml, values.as_object().expect("values"), &[], runs);
+        let recipe = with(runs.path()).expect("they lie there");
+        assert_eq!(json!(flatten(&recipe)["xe.body"]), values["xe.body"]);
+        assert!(matches!(with(Path::new("/none")), Err(RecipeFault::Outside { key, .. }) if key == "xe.body"));
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_yet_cannot_lead_out_later() {
+        let runs = tempfile::tempdir().expect("a temporary folder");
+        std::os::unix::fs::symlink("/etc", runs.path().join("link")).expect("writable");
+        let toml = shipped("photos14k").expect("is shipped");
+        let asked = |path: &str| {
+            let values = json!({"features.backbone": format!("checkpoint:{}/{path}", runs.path().display())});
+            with_values(toml, values.as_object().expect("values"), &[], runs.path())
+        };
+        for path in ["later/../../../../../../../../etc/hosts", "link/hosts"] {
+            assert!(matches!(asked(path), Err(RecipeFault::Outside { .. })), "{path}");
+        }
+        assert!(asked("later/xe/model").is_ok());
     }
 }

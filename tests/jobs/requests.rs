@@ -13,6 +13,7 @@ async fn a_recipe_is_refused_in_its_own_words() {
     assert!(refused(with(json!({"xe.batch_size": 0}))).await.contains("xe.batch_size must be at least 1"));
     assert!(refused(with(json!({"xe.batchsize": 1}))).await.contains("batchsize"));
     assert!(refused(with(json!({"data.images": "/etc"}))).await.contains("training.roots"));
+    assert!(refused(with(json!({"xe.body": "language + checkpoint:/etc"}))).await.contains("training.roots"));
     assert!(refused(json!({"recipe": "mine"})).await.contains("`mine`"));
     assert!(refused(json!({"recipe": "job:none"})).await.contains("`job:none`"));
     assert!(refused(json!({"recipe": "paper", "phases": ["xxe"]})).await.contains("scst-end-to-end"));

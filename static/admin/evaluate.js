@@ -89,7 +89,7 @@ async function offerCheckpoints(jobs, wanted) {
     const folded = el(
       "details",
       {},
-      el("summary", {}, `${others.length} others`),
+      el("summary", {}, `${others.length} more`),
       el("div", { class: "pick-list" }, choices(others)),
     );
     folded.open = folded.querySelector("input:checked") !== null;

@@ -57,7 +57,7 @@ export class Checkpoints {
       { class: "checkpoint-list" },
       others.map((checkpoint) => this.#element(checkpoint)),
     );
-    return el("li", {}, el("details", { open }, el("summary", {}, `${others.length} others`), list));
+    return el("li", {}, el("details", { open }, el("summary", {}, `${others.length} more`), list));
   }
 
   #element(checkpoint) {

@@ -135,37 +135,27 @@ fn varied(phase: &str, Variety { smallest_crop, colour }: Variety) -> Checked {
 /// Weights of a part come from a file under `[weights]`, or from an earlier phase that trained them, or from several.
 fn origin(
     key: &str,
-    (part, value): (&str, &str),
+    (part, origins): (&str, &str),
     earlier: &[Phase],
     given: bool,
     trains: impl Fn(&TrainingPhase) -> bool,
 ) -> Checked {
-    each_origin(value).try_for_each(|one| one_origin(key, (part, one), earlier, given, &trains))
-}
-
-fn one_origin(
-    key: &str,
-    (part, value): (&str, &str),
-    earlier: &[Phase],
-    given: bool,
-    trains: impl Fn(&TrainingPhase) -> bool,
-) -> Checked {
-    if value == PRETRAINED {
-        let files = if part == "teachers" { "weights.body (and weights.backbone)" } else { &format!("weights.{part}") };
-        return require(given, key, &format!("is `pretrained`, so that {files} must name a file"));
-    }
-    if let Some(path) = value.strip_prefix(CHECKPOINT) {
-        return require(!path.is_empty(), key, "names no path after `checkpoint:`");
-    }
-    let trained = |phase: &Phase| match phase {
-        Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => phase.name == value && trains(phase),
+    let trained = |phase: &Phase, name: &str| match phase {
+        Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => phase.name == name && trains(phase),
         Phase::Features(_) => false,
     };
-    require(
-        earlier.iter().any(trained),
-        key,
-        "must be `pretrained`, an earlier phase that trains it, or `checkpoint:` and a path",
-    )
+    each_origin(origins).try_for_each(|origin| match origin.strip_prefix(CHECKPOINT) {
+        Some(path) => require(!path.is_empty(), key, "names no path after `checkpoint:`"),
+        None if origin == PRETRAINED => {
+            let files = if part == "teachers" { "body (and weights.backbone)" } else { part };
+            require(given, key, &format!("is `pretrained`, so that weights.{files} must name a file"))
+        }
+        None => require(
+            earlier.iter().any(|phase| trained(phase, origin)),
+            key,
+            "must be `pretrained`, an earlier phase that trains it, or `checkpoint:` and a path",
+        ),
+    })
 }
 
 fn at_least(key: &str, value: f64, least: f64) -> Checked {

@@ -122,7 +122,10 @@ export class ResultList {
   }
 
   #retryFailed() {
-    for (const entry of this.#photos) if (entry.state === "failed" && entry.worthRetrying) this.#retry(entry);
+    const failed = [...this.#photos].filter((entry) => entry.state === "failed" && entry.worthRetrying);
+    for (const entry of failed) this.#retry(entry);
+    this.#announce(`Trying ${failed.length} again`);
+    this.#focus(null);
   }
 
   #cancel(entry) {

@@ -159,5 +159,7 @@ export class Checkpoints {
       showToast(error.message);
     }
     await this.load();
+    // The button is gone with the notice, and the focus with it.
+    if (this.#taken.hidden) document.getElementById("checkpoints-title").focus();
   }
 }

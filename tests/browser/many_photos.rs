@@ -76,6 +76,7 @@ async fn photos_that_were_cut_off_are_tried_again_together() -> Result<()> {
         page.wait_for_text("#tally", "0 of 3 captioned, 3 failed").await?;
         browser.set_offline(false).await?;
         page.click("#retry-failed").await?;
+        page.wait_until("document.activeElement.id === 'results-title'").await?;
         page.wait_for_text("#tally", "3 of 3 captioned").await?;
         ensure!(!page.wait_for("#batch").await?.shows("#retry-failed").await?);
         Ok(())

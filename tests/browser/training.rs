@@ -303,6 +303,7 @@ async fn deploy(admin: &Dashboard<'_>, server: &Server) -> Result<()> {
     admin.open(&run).await?;
     page.click("#take-back").await?;
     page.wait_until("document.getElementById('taken').hidden").await?;
+    page.wait_until("document.activeElement.id === 'checkpoints-title'").await?;
     ensure!(served(server).await? == before, "it is taken back");
     Ok(())
 }

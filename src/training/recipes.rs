@@ -126,12 +126,18 @@ fn inside(folders: &[PathBuf], key: &str, path: &Path) -> Result<PathBuf, Recipe
     // What is not there is no secret, and the check says so; but it must not lead out once it is there.
     let outside = match path.exists() {
         true => confine(folders, &path).is_none(),
-        false => path.components().any(|part| part == Component::ParentDir),
+        false => path.components().any(|part| part == Component::ParentDir) || is_led_out(folders, &path),
     };
     match outside {
         true => Err(RecipeFault::Outside { key: key.to_owned(), path }),
         false => Ok(path),
     }
+}
+
+/// Whether what there is of a path to something that is not there goes by a link out of the folders, or to nowhere.
+fn is_led_out(folders: &[PathBuf], path: &Path) -> bool {
+    let Some(there) = path.ancestors().find(|part| part.symlink_metadata().is_ok()) else { return false };
+    there.canonicalize().map_or(true, |led| led != there && confine(folders, there).is_none())
 }
 
 /// The recipe without the values of these keys.
@@ -175,6 +181,14 @@ pub fn step(phase: &Phase) -> &'static str {
         Phase::Features(_) => "features",
         Phase::CrossEntropy(_) => "cross-entropy",
         Phase::SelfCritical(_) => "self-critical",
+    }
+}
+
+/// Whether a phase learns of captions alone: no model of photos can be made of its checkpoints.
+pub fn sees_captions(phase: &Phase) -> bool {
+    match phase {
+        Phase::Features(_) => false,
+        Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => phase.sees_captions,
     }
 }
 
@@ -321,7 +335,8 @@ mod tests {
             let values = json!({"features.backbone": format!("checkpoint:{}/{path}", runs.path().display())});
             with_values(toml, values.as_object().expect("values"), &[], runs.path())
         };
-        for path in ["later/../../../../../../../../etc/hosts", "link/hosts"] {
+        std::os::unix::fs::symlink("/none/weights", runs.path().join("dangling")).expect("writable");
+        for path in ["later/../../../../../../../../etc/hosts", "link/hosts", "link/not-yet", "dangling"] {
             assert!(matches!(asked(path), Err(RecipeFault::Outside { .. })), "{path}");
         }
         assert!(asked("later/xe/model").is_ok());

@@ -11,6 +11,8 @@ pub struct Vocabulary {
     ids: HashMap<String, i64>,
     sos: i64,
     eos: i64,
+    pad: Option<i64>,
+    unk: Option<i64>,
     file: VocabularyFile,
 }
 
@@ -74,7 +76,7 @@ pub enum VocabularyError {
     /// A word stands in the list twice.
     #[error("the word `{0}` stands in the vocabulary twice")]
     Duplicate(String),
-    /// SOS or EOS is not in the list.
+    /// A word for the start, the end or the like is not in the list.
     #[error("the vocabulary lacks the word `{0}`")]
     MissingWord(String),
 }
@@ -115,7 +117,8 @@ impl Vocabulary {
         }
         let find = |word: &String| ids.get(word).copied().ok_or_else(|| VocabularyError::MissingWord(word.clone()));
         let (sos, eos) = (find(&file.sos)?, find(&file.eos)?);
-        Ok(Vocabulary { words: file.idx2word.clone(), ids, sos, eos, file })
+        let (pad, unk) = (ids.get(&file.pad).copied(), ids.get(&file.unk).copied());
+        Ok(Vocabulary { words: file.idx2word.clone(), ids, sos, eos, pad, unk, file })
     }
 
     /// The contents of `vocab.json`.
@@ -141,6 +144,22 @@ impl Vocabulary {
     /// Id of the end of a caption.
     pub fn eos(&self) -> i64 {
         self.eos
+    }
+
+    /// Id of what fills captions up.
+    ///
+    /// # Errors
+    /// When there is none, so that no captions can be learned of.
+    pub fn pad(&self) -> Result<i64, VocabularyError> {
+        self.pad.ok_or_else(|| VocabularyError::MissingWord(self.file.pad.clone()))
+    }
+
+    /// Id of what stands for unknown words.
+    ///
+    /// # Errors
+    /// As [`Vocabulary::pad`].
+    pub fn unk(&self) -> Result<i64, VocabularyError> {
+        self.unk.ok_or_else(|| VocabularyError::MissingWord(self.file.unk.clone()))
     }
 
     /// Id of a word.

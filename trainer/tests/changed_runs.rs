@@ -83,7 +83,7 @@ fn features_belong_to_the_backbone_and_the_size_that_they_were_made_with() {
     let error = train(&made, &larger, &["xe"]).expect_err("smaller pictures");
     assert!(matches!(error, TrainError::OtherFeatures(_)), "{error}");
     let error = train(&made, &larger, &["features"]).expect_err("they are there, of smaller pictures");
-    assert!(matches!(error, TrainError::OtherRecipe(_)), "{error}");
+    assert!(matches!(error, TrainError::OtherFeatures(_)), "{error}");
 
     train(&made, &recipe(&made, &[]), &["xe"]).expect("trains");
     let path = made.path("backbone.safetensors");
@@ -137,14 +137,74 @@ fn teachers_are_looked_for_before_each_start_and_know_the_same_words() {
     let vocabulary = elsewhere.join("vocab.json");
     let words = fs::read_to_string(&vocabulary).expect("readable");
     fs::write(&vocabulary, words.replacen("\"disc\"", "\"dish\"", 1)).expect("writable");
+    assert_eq!(found().len(), 1, "the check compares words");
     let error = train(&made, &taught, &["xe-end-to-end"]).expect_err("other words");
-    assert!(matches!(error, TrainError::TeacherOfOtherWords(_)), "{error}");
+    assert!(matches!(error, TrainError::StrangeWords(_)), "{error}");
     fs::write(&vocabulary, words).expect("writable");
 
     begin(&made, &taught, "xe-end-to-end");
+    let file = elsewhere.join("model.safetensors");
+    let own: Vec<(String, Tensor)> = weights(&elsewhere);
+    let other: Vec<(String, Tensor)> = own.iter().map(|(name, tensor)| (name.clone(), tensor + 0.1)).collect();
+    Tensor::write_safetensors(&other, &file).expect("writable");
+    let error = train(&made, &taught, &["xe-end-to-end"]).expect_err("other teachers");
+    assert!(matches!(error, TrainError::OtherTeachers(_)), "{error}");
+    Tensor::write_safetensors(&own, &file).expect("writable");
     fs::rename(&elsewhere, made.path("gone")).expect("renames");
     let errors = found();
     assert!(errors.iter().any(|error| error.message.contains("teacher")), "begun, but it asks again: {errors:?}");
+}
+
+#[test]
+fn a_state_of_other_words_is_no_start() {
+    let made = MadeDataset::new();
+    train(&made, &recipe(&made, &[]), &["features", "xe"]).expect("trains");
+    let elsewhere = made.path("elsewhere");
+    fs::rename(made.path("run/xe"), &elsewhere).expect("renames");
+    let entries = fs::read_dir(&elsewhere).expect("readable").map(|entry| entry.expect("readable").path());
+    let state = entries.into_iter().find(|path| path.to_string_lossy().contains("state-")).expect("was saved");
+    let file = state.join("model.safetensors");
+    let body = format!("xe.body=\"checkpoint:{} + checkpoint:{}\"", file.display(), state.display());
+    let vocabulary = elsewhere.join("vocab.json");
+    let words = fs::read_to_string(&vocabulary).expect("readable");
+    fs::write(&vocabulary, words.replacen("\"disc\"", "\"dish\"", 1)).expect("writable");
+    let error = train(&made, &recipe(&made, &[&body]), &["xe"]).expect_err("other words");
+    assert!(matches!(error, TrainError::StrangeWords(_)), "{error}");
+    fs::write(&vocabulary, words).expect("writable");
+    train(&made, &recipe(&made, &[&body]), &["xe"]).expect("the same words");
+}
+
+#[test]
+fn features_that_are_half_done_are_no_start() {
+    let made = MadeDataset::new();
+    let recipe = recipe(&made, &["features.batch_size=1"]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let run = Run::open(&recipe, &made.path("run"), Device::Cpu, &stop).expect("opens");
+    let mut events = Events::default();
+    let stopping = Arc::clone(&stop);
+    events.listen(Box::new(move |line| {
+        stopping.fetch_or(matches!(line.event, Event::Progress { .. }), Ordering::Relaxed);
+    }));
+    assert_eq!(run.run(Some("features"), &mut events).expect("stops"), Outcome::Stopped);
+    drop(run);
+    let report = check(&recipe, &made.path("run"), Device::Cpu, ["xe"], None).expect("looks");
+    assert!(report.has_errors(), "{report:?}");
+    let error = train(&made, &recipe, &["xe"]).expect_err("a part of the features");
+    assert!(matches!(error, TrainError::PartOfFeatures(_)), "{error}");
+    train(&made, &recipe, &["features", "xe"]).expect("goes on");
+}
+
+#[test]
+fn missing_pictures_are_passed_over_by_measures_as_by_trainings() {
+    let made = MadeDataset::new();
+    fs::remove_file(made.path("images/red-disc.png")).expect("was there");
+    fs::write(made.path("images/blue-disc.png"), b"no picture").expect("writable");
+    let recipe = recipe(&made, &[]);
+    let time = Some(std::time::Duration::from_millis(1));
+    let report =
+        check(&recipe, &made.path("run"), Device::Cpu, ["features", "xe", "xe-end-to-end"], time).expect("checks");
+    assert!(!report.has_errors(), "{report:?}");
+    assert!(report.phases.iter().all(|phase| phase.seconds.is_some()), "{report:?}");
 }
 
 #[test]
@@ -157,9 +217,27 @@ fn the_recipe_trained_with_last_is_kept_unless_a_phase_refuses_it() {
     let later = recipe(&made, &["xe-end-to-end.learning_rate=1e-5"]);
     train(&made, &later, &["xe"]).expect("is complete");
     assert_eq!(kept(), later);
-    let error = train(&made, &recipe(&made, &["xe.learning_rate=1e-5"]), &["xe"]).expect_err("begun with another");
-    assert!(matches!(error, TrainError::OtherRecipe(_)), "{error}");
+    let another = recipe(&made, &["xe.learning_rate=1e-5"]);
+    let error = train(&made, &another, &["xe"]).expect_err("begun with another");
+    assert!(error.to_string().contains("(xe.learning_rate differs)"), "{error}");
+    let report = check(&another, &made.path("run"), Device::Cpu, ["xe"], None).expect("looks");
+    assert!(report.findings.iter().any(|finding| finding.code == "recipe"), "{report:?}");
     assert_eq!(kept(), later);
+}
+
+#[test]
+fn a_run_goes_on_where_its_pictures_have_moved() {
+    let made = MadeDataset::new();
+    train(&made, &recipe(&made, &["xe.epochs=2"]), &["features"]).expect("trains");
+    begin(&made, &recipe(&made, &["xe.epochs=2", "xe.save_every_minutes=1e-9"]), "xe");
+    fs::rename(made.path("images"), made.path("moved")).expect("renames");
+    fs::rename(made.path("dataset.json"), made.path("moved.json")).expect("renames");
+    let images = format!("data.images={}", made.path("moved").display());
+    let dataset = format!("data.dataset={}", made.path("moved.json").display());
+    let moved = recipe(&made, &["xe.epochs=2", &images, &dataset]);
+    train(&made, &moved, &["features", "xe", "xe-end-to-end"]).expect("goes on");
+    let kept = Recipe::read(&made.path("run").join(FILE), &[]).expect("was kept");
+    assert_eq!(kept, moved);
 }
 
 #[test]

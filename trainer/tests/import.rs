@@ -67,6 +67,26 @@ fn a_contradicting_configuration_is_named() {
 }
 
 #[test]
+fn weights_that_are_no_numbers_are_refused() {
+    let folder = folder();
+    let file = folder.path().join("weights.safetensors");
+    let refused = |value: f64, float32: bool| {
+        let tensors = read_tensors(&fixture("tiny_model").join(CHECKPOINT)).expect("reads");
+        let _ = tch::no_grad(|| tensors["vocab_linear.bias"].get(0).fill_(value));
+        tch::Tensor::write_safetensors(&tensors.into_iter().collect::<Vec<_>>(), &file).expect("writable");
+        let output = folder.path().join(format!("{value}-{float32}"));
+        import(&ImportOptions { checkpoint: file.clone(), float32, ..options(output) })
+            .err()
+            .map(|error| error.to_string())
+    };
+    let infinite = refused(f64::NAN, true).expect("is refused");
+    assert!(infinite.starts_with("vocab_linear.bias has values that are no numbers"), "{infinite}");
+    let large = refused(1e5, false).expect("is refused");
+    assert!(large.contains("--float32"), "{large}");
+    assert_eq!(refused(1e5, true), None);
+}
+
+#[test]
 fn body_and_backbone_from_two_files() {
     let folder = folder();
     let tensors = read_tensors(&fixture("tiny_model").join(CHECKPOINT)).expect("reads");

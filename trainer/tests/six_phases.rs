@@ -81,7 +81,7 @@ fn what_does_not_fit_a_run_is_refused() {
     let other = Recipe::parse(&made.recipe(1), &["xe.epochs=9".to_owned()]).expect("is one");
     let run = Run::open(&other, &folder, Device::Cpu, &stop).expect("opens");
     let error = run.run(Some("xe"), &mut events).expect_err("another recipe");
-    assert!(matches!(error, TrainError::OtherRecipe(_)), "{error}");
+    assert!(matches!(error, TrainError::OtherRecipe { .. }), "{error}");
 }
 
 #[test]
@@ -160,5 +160,5 @@ fn every_step_sees_varied_pictures_and_stored_views_are_taken_up_later() {
     let otherwise = all(&["features.views=4", "features.smallest_crop=0.5"]);
     let run = Run::open(&otherwise, &folder, Device::Cpu, &stop).expect("opens");
     let error = run.run(Some("features"), &mut Events::default()).expect_err("the stored views are other ones");
-    assert!(matches!(error, TrainError::OtherRecipe(_)), "{error}");
+    assert!(matches!(error, TrainError::OtherFeatures(_)), "{error}");
 }

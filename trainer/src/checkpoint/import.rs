@@ -75,6 +75,14 @@ pub enum ImportError {
     /// The weights do not fit the sizes.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Weights are no numbers, or none that the format of the model folder can hold.
+    #[error("{name} {what}")]
+    NotFinite {
+        /// One of the weights.
+        name: String,
+        /// What is wrong with them.
+        what: &'static str,
+    },
     /// The model folder can't be written.
     #[error(transparent)]
     Package(#[from] PackageError),
@@ -102,6 +110,8 @@ pub fn import(options: &ImportOptions) -> Result<ImportReport, ImportError> {
     load_named(&store, &tensors)?;
 
     let kind = if options.float32 { Kind::Float } else { Kind::Half };
+    check_finite(&tensors, Kind::Double, "has values that are no numbers: such a model says nothing of use")?;
+    check_finite(&tensors, kind, "has values too large for float16: use --float32")?;
     let report = ImportReport {
         parameters: tensors.values().map(|tensor| tensor.numel() as u64).sum(),
         largest_rounding: largest_rounding(&tensors, kind),
@@ -154,6 +164,15 @@ pub(crate) fn is_derived(name: &str) -> bool {
     let computed = [".relative_position_index", ".attn_mask", ".num_batches_tracked"];
     let classifier = ["swin_transf.head.", "efficientnet._fc."];
     computed.iter().any(|end| name.ends_with(end)) || classifier.iter().any(|start| name.starts_with(start))
+}
+
+/// Refuses weights that are infinite or no numbers once they are of this kind.
+fn check_finite(tensors: &NamedTensors, kind: Kind, what: &'static str) -> Result<(), ImportError> {
+    let is_finite = |tensor: &tch::Tensor| tensor.to_kind(kind).isfinite().all().int64_value(&[]) != 0;
+    match tensors.iter().find(|(_, tensor)| !is_finite(tensor)) {
+        None => Ok(()),
+        Some((name, _)) => Err(ImportError::NotFinite { name: name.clone(), what }),
+    }
 }
 
 fn largest_rounding(tensors: &NamedTensors, kind: Kind) -> f64 {

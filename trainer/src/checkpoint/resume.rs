@@ -33,6 +33,12 @@ pub struct Progress {
     pub cider: Option<f64>,
     /// Whether the phase is complete.
     pub finished: bool,
+    /// Captions, or images, of an epoch.
+    #[serde(default)]
+    pub items: Option<usize>,
+    /// SHA-256 (hex) of the weights of the models that it learns of, one after another.
+    #[serde(default)]
+    pub teachers: Option<String>,
 }
 
 /// A checkpoint that has been read.
@@ -155,17 +161,14 @@ impl Checkpoints {
         Ok(path)
     }
 
-    /// Removes a best model that a phase with other numbers left before its first state: it is none of this one.
+    /// Removes a best model of a later iteration than the newest state's: a phase that was killed goes on from before it,
+    /// maybe with other numbers, and comes to its own.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn forget_best_of_others(&self, recipe: &str) -> Result<(), ResumeError> {
-        for (_, path) in listed(&self.folder, BEST)? {
-            if read_progress(&path)?.recipe != recipe {
-                fs::remove_dir_all(&path).map_err(failed(&path))?;
-            }
-        }
-        Ok(())
+    pub fn forget_best_after(&self, iteration: u64) -> Result<(), ResumeError> {
+        let later = listed(&self.folder, BEST)?.into_iter().filter(|(best, _)| *best > iteration);
+        later.into_iter().try_for_each(|(_, path)| fs::remove_dir_all(&path).map_err(failed(&path)))
     }
 
     /// The newest state, if there is any.
@@ -304,7 +307,16 @@ mod tests {
     }
 
     fn progress(iteration: u64) -> Progress {
-        Progress { recipe: "r".into(), phase: "xe".into(), iteration, best: Some(1.5), cider: None, finished: false }
+        Progress {
+            recipe: "r".into(),
+            phase: "xe".into(),
+            iteration,
+            best: Some(1.5),
+            cider: None,
+            finished: false,
+            items: None,
+            teachers: None,
+        }
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -336,14 +348,15 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_another_recipe_is_forgotten() {
+    fn a_best_that_the_newest_state_has_not_come_to_is_forgotten() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let checkpoints = Checkpoints::open(folder.path(), 1).expect("made");
         checkpoints.save_best(&tensors(9.), &progress(9)).expect("saved");
-        checkpoints.forget_best_of_others("r").expect("forgets");
+        checkpoints.forget_best_after(9).expect("forgets");
         assert_eq!(names(folder.path()), ["best-00000009"]);
-        checkpoints.forget_best_of_others("another").expect("forgets");
-        assert!(names(folder.path()).is_empty());
+        checkpoints.forget_best_after(5).expect("forgets");
+        checkpoints.save_best(&tensors(7.), &progress(7)).expect("saved");
+        assert_eq!(names(folder.path()), ["best-00000007"]);
     }
 
     #[test]

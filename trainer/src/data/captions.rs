@@ -29,19 +29,18 @@ pub struct CaptionSet {
 }
 
 impl CaptionSet {
-    /// Words to tokens, unknown ones to `UNK`; captions are cut so that they have `max_length` tokens, and
+    /// Words to tokens, unknown ones to the vocabulary's own for them; captions are cut so that they have `max_length` tokens, and
     /// learned in groups of at most `per_image` of the same image.
     ///
     /// # Errors
-    /// When the vocabulary lacks `PAD` or `UNK`.
+    /// When the vocabulary has nothing for padding or unknown words.
     pub fn new(
         images: &[Image],
         vocabulary: &Vocabulary,
         max_length: usize,
         per_image: usize,
     ) -> Result<Self, VocabularyError> {
-        let id = |word: &str| vocabulary.id(word).ok_or_else(|| VocabularyError::MissingWord(word.to_owned()));
-        let (pad, unknown) = (id("PAD")?, id("UNK")?);
+        let (pad, unknown) = (vocabulary.pad()?, vocabulary.unk()?);
         let tokens = |caption: &String| {
             let words = caption_text::words(caption);
             let words = words.iter().take(max_length.saturating_sub(2));

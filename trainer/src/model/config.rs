@@ -241,7 +241,7 @@ pub struct Dropouts {
     pub decoder_input: f64,
     /// On the encoder's and decoder's reduced outputs.
     pub other: f64,
-    /// Largest stochastic depth rate of the Swin backbone (rises linearly from 0).
+    /// Largest stochastic depth rate of the backbone (rises linearly from 0).
     pub drop_path: f64,
 }
 

@@ -4,11 +4,11 @@ mod needs;
 mod pace;
 mod weights;
 
-use super::features::{is_complete, shape};
+use super::failure::TrainError;
+use super::features::{check_kept, is_complete, shape};
 use super::folder::RunFolder;
-use super::packaging::training_phase;
 use super::recipe::{Phase, Recipe, TrainingPhase};
-use super::run::{Run, TrainError};
+use super::run::Run;
 use crate::checkpoint::Checkpoints;
 use crate::data::Image;
 use crate::data::features::free_bytes;
@@ -148,6 +148,8 @@ impl Check<'_> {
     fn all(&mut self, measure: Option<Duration>) -> Result<(), TrainError> {
         self.images();
         self.captions();
+        self.images_without_captions();
+        self.begun();
         self.inputs();
         let sizes = self.model()?;
         self.work();
@@ -196,15 +198,52 @@ impl Check<'_> {
         let all = self.run.all_images();
         report.captions = all.iter().map(|image| image.captions.len()).sum();
         report.vocabulary = self.run.vocabulary.len();
-        let without = dataset.train.iter().filter(|image| image.captions.is_empty()).count();
-        if without > 0 {
-            let rewarded = self.phases.iter().any(|phase| matches!(phase, Phase::SelfCritical(_)));
-            let level = if rewarded { Level::Error } else { Level::Warning };
-            report.find(level, "captions", format!("{without} training images have no captions"));
-        }
         if dataset.validation.is_empty() {
             report.find(Level::Warning, "validation", "there are no validation images: no checkpoint can be the best");
         }
+    }
+
+    /// Captions are learned where there are some; rewards need some of each image.
+    fn images_without_captions(&mut self) {
+        let count = |images: &[Image]| images.iter().filter(|image| image.captions.is_empty()).count();
+        let without = count(&self.run.dataset.train);
+        if without == 0 {
+            return;
+        }
+        let stopped = self.phases.iter().find(|phase| match phase {
+            Phase::SelfCritical(training) if !self.is_complete(phase) => {
+                self.run.training_images(training).is_ok_and(|images| count(&images) > 0)
+            }
+            _ => false,
+        });
+        let message = format!("{without} training images have no captions");
+        match stopped {
+            Some(phase) => {
+                let message = format!("{message}, and phase `{}` cannot reward what is said of them", phase.name());
+                self.report.find(Level::Error, "captions", message);
+            }
+            None => self.report.find(Level::Warning, "captions", message),
+        }
+    }
+
+    /// What was begun goes on only with the numbers, features and words that it began with.
+    fn begun(&mut self) {
+        let run = self.run;
+        for phase in self.phases.clone() {
+            let found = match phase {
+                Phase::Features(features) => check_kept(run, features),
+                _ => match self.checkpoints(phase).progress() {
+                    Ok(Some(begun)) => run.check_begun(phase.name(), &begun),
+                    Ok(None) => Ok(()),
+                    Err(error) => Err(error.into()),
+                },
+            };
+            self.report.value("recipe", found);
+        }
+    }
+
+    fn checkpoints(&self, phase: &Phase) -> Checkpoints {
+        Checkpoints::at(&self.run.folder.path().join(phase.name()), 1)
     }
 
     /// What is left to do.
@@ -231,7 +270,7 @@ impl Check<'_> {
             let error = TrainError::TooFewItems { items: batches.items.len(), batch_size: batches.batch_size };
             self.report.find(Level::Error, "captions", format!("phase `{}`: {error}", phase.name));
         }
-        per_epoch * phase.epochs
+        per_epoch.saturating_mul(phase.epochs)
     }
 
     fn done(&self, phase: &Phase, all: u64) -> u64 {
@@ -255,7 +294,7 @@ impl Check<'_> {
 
     /// Iterations done, and whether these are all.
     fn progress(&self, phase: &Phase) -> Option<(u64, bool)> {
-        let progress = Checkpoints::at(&self.run.folder.path().join(phase.name()), 1).progress().ok()??;
+        let progress = self.checkpoints(phase).progress().ok()??;
         Some((progress.iteration, progress.finished))
     }
 
@@ -303,5 +342,5 @@ impl Check<'_> {
 }
 
 fn reads_images(phase: &Phase) -> bool {
-    training_phase(phase).is_none_or(TrainingPhase::end_to_end)
+    phase.training().is_none_or(TrainingPhase::end_to_end)
 }

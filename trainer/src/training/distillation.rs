@@ -3,16 +3,15 @@
 //! Of a photo with a handful of captions these are a few of many sentences that would do. The votes of trained models,
 //! together better than each, tell which other words would: a softer target, which is harder to know by heart.
 
+use super::failure::TrainError;
 use super::network::Network;
-use super::recipe::{CHECKPOINT, TrainingPhase, each_origin};
-use super::run::{Run, TrainError};
-use super::start::{Part, load_part, weights_of};
+use super::recipe::{TrainingPhase, each_origin};
+use super::run::Run;
+use super::start::{Part, check_words, load_part, weights_of};
 use super::teacher_forcing::Captions;
-use crate::checkpoint::package::VOCABULARY;
+use crate::checkpoint::tensors::digest;
 use crate::data::Inputs;
 use crate::model::layers::project;
-use crate::vocabulary::Vocabulary;
-use std::path::Path;
 use tch::nn::{Linear, VarStore};
 use tch::{Kind, Tensor};
 
@@ -20,6 +19,7 @@ use tch::{Kind, Tensor};
 pub(super) struct Teachers {
     networks: Vec<Network>,
     weight: f64,
+    digest: String,
 }
 
 /// What teachers would say at each word that is scored.
@@ -37,15 +37,25 @@ impl Teachers {
     /// When weights can't be read or do not fit.
     pub fn of(run: &Run, phase: &TrainingPhase) -> Result<Option<Self>, TrainError> {
         let Some(origins) = &phase.teachers else { return Ok(None) };
-        let networks = each_origin(origins).map(|origin| teacher(run, phase, origin));
-        Ok(Some(Teachers { networks: networks.collect::<Result<_, _>>()?, weight: phase.teachers_weight }))
+        let mut teachers = Teachers { networks: Vec::new(), weight: phase.teachers_weight, digest: String::new() };
+        for origin in each_origin(origins) {
+            let (network, digests) = teacher(run, phase, origin)?;
+            teachers.networks.push(network);
+            teachers.digest += &digests;
+        }
+        Ok(Some(teachers))
     }
 
     /// As many with fresh weights, to see how long it takes to ask them.
     pub fn untrained(run: &Run, phase: &TrainingPhase) -> Option<Self> {
         let fresh = |_| Network::of_phase(&VarStore::new(run.device).root(), &run.config, phase).for_inference();
         let networks = each_origin(phase.teachers.as_ref()?).map(fresh).collect();
-        Some(Teachers { networks, weight: phase.teachers_weight })
+        Some(Teachers { networks, weight: phase.teachers_weight, digest: String::new() })
+    }
+
+    /// SHA-256 (hex) of their weights, one after another.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// What they would say at each word of these captions, over the same views of the images.
@@ -58,26 +68,19 @@ impl Teachers {
     }
 }
 
-fn teacher(run: &Run, phase: &TrainingPhase, origin: &str) -> Result<Network, TrainError> {
-    if words_of(origin)?.is_some_and(|words| words != run.vocabulary) {
-        return Err(TrainError::TeacherOfOtherWords(origin.to_owned()));
-    }
+/// One of them, and the digest of each of its parts.
+fn teacher(run: &Run, phase: &TrainingPhase, origin: &str) -> Result<(Network, String), TrainError> {
+    check_words(run, origin)?;
     let store = VarStore::new(run.device);
     let network = Network::of_phase(&store.root(), &run.config, phase);
     let parts: &[Part] = if phase.end_to_end() { &[Part::Backbone, Part::Body] } else { &[Part::Body] };
+    let mut digests = String::new();
     for &part in parts {
         let weights = weights_of(run.recipe, run.folder.path(), origin, part)?;
         load_part(&store, &weights, part, &run.config.backbone)?;
+        digests += &digest(&weights)?;
     }
-    Ok(network.for_inference())
-}
-
-/// The words of a model or checkpoint from elsewhere, where they lie beside it: a student would learn in silence to say
-/// others.
-fn words_of(origin: &str) -> Result<Option<Vocabulary>, TrainError> {
-    let Some(path) = origin.strip_prefix(CHECKPOINT).map(Path::new) else { return Ok(None) };
-    let beside = [Some(path), path.parent()].into_iter().flatten().map(|folder| folder.join(VOCABULARY));
-    Ok(beside.into_iter().find(|file| file.is_file()).map(|file| Vocabulary::read(&file)).transpose()?)
+    Ok((network.for_inference(), digests))
 }
 
 impl SoftTargets<'_> {

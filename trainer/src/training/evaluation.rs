@@ -3,8 +3,8 @@
 
 use super::cross_entropy::{LabelSmoothing, loss_of_captions};
 use super::events::{Event, Events};
+use super::failure::TrainError;
 use super::network::Network;
-use super::run::TrainError;
 use crate::data::batches::Item;
 use crate::data::batches::to_device;
 use crate::data::{Batch, BatchError, BatchMaker, InputSource, Inputs, Prefetch};

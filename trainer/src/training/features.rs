@@ -1,21 +1,22 @@
 //! The features phase: every image once through the backbone, onto the disk.
 
 use super::events::{Event, Events};
+use super::failure::TrainError;
 use super::made_of::MadeOf;
-use super::phase::MOST_UNREADABLE;
 use super::precision::Precision;
-use super::recipe::FeaturesPhase;
-use super::run::{Outcome, Run, TrainError};
+use super::readable::Readable;
+use super::recipe::{FeaturesPhase, Phase};
+use super::run::{Outcome, Run};
 use super::start::{Part, backbone_alone, load_part, weights_of};
 use crate::data::features::{check_disk, disk_need};
-use crate::data::{BatchError, BatchMaker, FeatureWriter, Image, Prefetch, readers};
+use crate::data::{Batch, BatchMaker, FeatureWriter, Image, Prefetch, readers};
 use crate::device::{device_name, sent};
 use crate::model::{Backbone, ModelConfig};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tch::nn::VarStore;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Time between two saves.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
@@ -29,6 +30,26 @@ pub(super) fn is_complete(run: &Path, phase: &FeaturesPhase) -> bool {
     let written = std::fs::read_to_string(run.join(&phase.name).join(COMPLETE));
     // Before there were views, nothing was written into it.
     written.is_ok_and(|views| views.trim().parse().unwrap_or(1) >= phase.views)
+}
+
+/// Whether of features that a phase here began to store some are still to come.
+pub(super) fn is_part(run: &Run, phase: &str) -> Result<bool, TrainError> {
+    let folder = run.folder.path();
+    let complete = match run.recipe.phase(phase) {
+        Some(Phase::Features(phase)) => is_complete(folder, phase),
+        _ => true,
+    };
+    Ok(!complete && MadeOf::read(folder, phase)?.is_some())
+}
+
+/// Refuses features that lie there already where they are of photos of another size, or varied otherwise.
+pub(super) fn check_kept(run: &Run, phase: &FeaturesPhase) -> Result<(), TrainError> {
+    let varied = (phase.views > 1).then(|| phase.variety());
+    let of_these = |made_of: MadeOf| made_of.is_of(run.config.image_size, varied);
+    match MadeOf::read(run.folder.path(), &phase.name)?.is_none_or(of_these) {
+        true => Ok(()),
+        false => Err(TrainError::OtherFeatures(phase.name.clone())),
+    }
 }
 
 impl Run<'_> {
@@ -51,13 +72,9 @@ pub(super) fn store_features(run: &Run, phase: &FeaturesPhase, events: &mut Even
     let folder = run.folder.path().join(&phase.name);
     let io = |source| TrainError::Io { path: folder.clone(), source };
     std::fs::create_dir_all(&folder).map_err(io)?;
+    check_kept(run, phase)?;
     if is_complete(run.folder.path(), phase) {
-        let varied = (phase.views > 1).then(|| phase.variety());
-        let of_these = |made_of: MadeOf| made_of.is_of(run.config.image_size, varied);
-        return match MadeOf::read(run.folder.path(), &phase.name)?.is_none_or(of_these) {
-            true => Ok(Outcome::Completed),
-            false => Err(TrainError::OtherRecipe(phase.name.clone())),
-        };
+        return Ok(Outcome::Completed);
     }
     let store = VarStore::new(run.device);
     let mut backbone = Backbone::new(&store.root(), &run.config, 0.);
@@ -129,30 +146,11 @@ fn walk(
     });
     let (mut saved, mut told, began) = (Instant::now(), None::<Instant>, Instant::now());
     let before = total - names.len();
-    let (mut seen, mut unreadable) = (0, 0);
+    let (mut seen, mut readable) = (0, Readable::default());
     for (index, batch) in ahead.enumerate() {
         seen += size.min(names.len() - index * size);
-        match batch {
-            Ok(batch) => {
-                unreadable = 0;
-                for skipped in &batch.skipped {
-                    events.warn(format!("left out: {skipped}"));
-                }
-                let features = tch::no_grad(|| {
-                    let images = sent(&batch.inputs.tensor, run.device)?;
-                    backbone.forward_t(&images, false).f_to_device(tch::Device::Cpu)
-                })?;
-                for (row, &place) in batch.images.iter().enumerate() {
-                    let (image, view) = names[place];
-                    writer.add(image, view, &features.get(row as i64))?;
-                }
-            }
-            // A damaged image or two; but where a disk has gone, features of a part of the images would pass for all.
-            Err(error @ BatchError::NoImages(_)) if unreadable < MOST_UNREADABLE => {
-                unreadable += 1;
-                events.warn(format!("left out: {error}"));
-            }
-            Err(error) => return Err(error.into()),
+        if let Some(batch) = readable.pass(batch, |message| events.warn(message))? {
+            store(run.device, backbone, &batch, names, writer)?;
         }
         if told.is_none_or(|told| told.elapsed() > TELL_EVERY) || seen == names.len() {
             tell(before, seen, total, began, events);
@@ -171,6 +169,25 @@ fn walk(
         true => Ok(Outcome::Completed),
         false => Err(TrainError::BatchThread),
     }
+}
+
+/// Stores the features of a batch, whose images are places in `names`.
+fn store(
+    device: Device,
+    backbone: &Backbone,
+    batch: &Batch,
+    names: &[(i64, u64)],
+    writer: &mut FeatureWriter,
+) -> Result<(), TrainError> {
+    let features = tch::no_grad(|| {
+        let images = sent(&batch.inputs.tensor, device)?;
+        backbone.forward_t(&images, false).f_to_device(Device::Cpu)
+    })?;
+    for (row, &place) in batch.images.iter().enumerate() {
+        let (image, view) = names[place];
+        writer.add(image, view, &features.get(row as i64))?;
+    }
+    Ok(())
 }
 
 fn tell(before: usize, seen: usize, total: usize, began: Instant, events: &mut Events) {

@@ -1,13 +1,14 @@
 //! The folder of a run, kept from other processes, and the recipe in it.
 
+use super::failure::TrainError;
 use super::recipe::{FILE, Recipe};
-use super::run::{Run, TrainError};
-use crate::checkpoint::Checkpoints;
-use std::fs::{File, OpenOptions, TryLockError};
+use super::run::Run;
+use crate::checkpoint::{Checkpoints, Progress};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tempfile::NamedTempFile;
 
 /// A run's folder in which no other process trains, as long as this or a clone of it lives.
 #[derive(Clone, Debug)]
@@ -51,24 +52,43 @@ impl Run<'_> {
     /// # Errors
     /// When one of these phases (all, where none is named) was begun with other numbers, or the disk refuses.
     pub fn keep_recipe<'n>(&self, phases: impl IntoIterator<Item = &'n str>) -> Result<(), TrainError> {
-        let path = self.folder.path().join(FILE);
-        if Recipe::read(&path, &[]).is_ok_and(|kept| &kept == self.recipe) {
+        let recipe = self.recipe.clone().with_absolute_paths();
+        if self.kept_recipe().is_some_and(|kept| kept.with_absolute_paths() == recipe) {
             return Ok(());
         }
         for phase in self.recipe.selected(phases)? {
-            let begun = Checkpoints::at(&self.folder.path().join(phase.name()), 1).progress()?;
-            if begun.is_some_and(|begun| begun.recipe != self.recipe.phase_hash(phase.name())) {
-                return Err(TrainError::OtherRecipe(phase.name().to_owned()));
+            if let Some(begun) = Checkpoints::at(&self.folder.path().join(phase.name()), 1).progress()? {
+                self.check_begun(phase.name(), &begun)?;
             }
         }
-        write_whole(&path, toml::to_string(self.recipe).map_err(io::Error::other))
+        write_whole(&self.folder.path().join(FILE), toml::to_string(&recipe).map_err(io::Error::other))
+    }
+
+    /// Refuses to go on with a phase that was begun with other numbers.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherRecipe`], with what differs.
+    pub(super) fn check_begun(&self, phase: &str, begun: &Progress) -> Result<(), TrainError> {
+        if self.recipe.is_of_phase(phase, &begun.recipe) {
+            return Ok(());
+        }
+        let keys = self.kept_recipe().map(|kept| kept.differing_keys(self.recipe, phase)).unwrap_or_default();
+        Err(TrainError::OtherRecipe { phase: phase.to_owned(), keys })
+    }
+
+    /// The recipe in the folder, if there is one that can be read.
+    fn kept_recipe(&self) -> Option<Recipe> {
+        Recipe::read(&self.folder.path().join(FILE), &[]).ok()
     }
 }
 
 /// Writes a file beside its place, synced and renamed: it is there whole, or as it was before.
 pub(super) fn write_whole(path: &Path, text: io::Result<impl AsRef<[u8]>>) -> Result<(), TrainError> {
     let write = || {
-        let mut beside = NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Readable as other files are, by the umask; temporary ones are private.
+        let permissions = Permissions::from_mode(0o666);
+        let mut beside = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
         beside.write_all(text?.as_ref())?;
         beside.as_file().sync_all()?;
         beside.persist(path)?;

@@ -3,8 +3,9 @@
 //! The encoder reads words of one caption of an image, and the decoder learns to say what all captions of that image
 //! say. The words' vectors, the order of words and what goes with what are then known when the first photo is seen.
 
+use super::failure::TrainError;
 use super::recipe::TrainingPhase;
-use super::run::{Run, TrainError};
+use super::run::Run;
 use crate::data::{Dataset, Image, InputSource, caption_text};
 use crate::vocabulary::Vocabulary;
 use std::borrow::Cow;
@@ -29,12 +30,14 @@ impl Run<'_> {
 
     /// The captions of these images in their place.
     pub(super) fn caption_source(&self, images: &[Image]) -> InputSource {
-        let ids = |caption: &String| {
-            let words = caption_text::words(caption);
-            words.iter().filter_map(|word| self.vocabulary.id(word)).collect::<Vec<i64>>()
-        };
+        let ids = |caption: &String| self.known_words(caption);
         let of_image = |image: &Image| image.captions.iter().map(ids).filter(|ids| !ids.is_empty()).collect();
         InputSource::Captions(images.iter().map(of_image).collect())
+    }
+
+    /// The words of a caption that the model knows.
+    pub(super) fn known_words(&self, caption: &str) -> Vec<i64> {
+        caption_text::words(caption).iter().filter_map(|word| self.vocabulary.id(word)).collect()
     }
 }
 

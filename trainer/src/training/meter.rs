@@ -1,8 +1,8 @@
 //! Figures between two reports, summed on the device so that no iteration waits for a number.
 
 use super::events::{Event, Events};
-use super::phase::{MeanRewards, StepOutcome};
-use super::run::TrainError;
+use super::failure::TrainError;
+use super::step::{MeanRewards, StepOutcome};
 use std::time::{Duration, Instant};
 use tch::Tensor;
 

@@ -1,9 +1,10 @@
 //! The checkpoints of a run, and model folders of them: to serve, to evaluate, to hand on.
 
+use super::failure::TrainError;
 use super::folder::write_whole;
 use super::made_of::MadeOf;
-use super::recipe::{FILE as RECIPE, Phase, Recipe, RecipeError, TrainingPhase, each_origin};
-use super::run::{Run, TrainError, sizes_and_words};
+use super::recipe::{FILE as RECIPE, Phase, Recipe, each_origin};
+use super::run::{Run, sizes_and_words};
 use super::start::{Part, backbone_alone, mean, weights_of};
 use crate::checkpoint::package::{self, CONFIG, Contents, VOCABULARY};
 use crate::checkpoint::resume::Saved;
@@ -193,7 +194,7 @@ impl Source<'_> {
     fn find(&self, phase: &str, checkpoint: &str) -> Result<Saved, TrainError> {
         let mut all = Checkpoints::at(&self.run.join(phase), 1).all()?;
         let place = match checkpoint {
-            BEST => all.iter().position(|saved| saved.best).or(all.len().checked_sub(1)),
+            BEST => all.iter().rposition(|saved| saved.best).or(all.len().checked_sub(1)),
             NEWEST => all.iter().rposition(|saved| !saved.best).or(all.len().checked_sub(1)),
             name => all.iter().position(|saved| saved.name == name),
         };
@@ -211,7 +212,7 @@ impl Source<'_> {
     /// The backbone that made the features which a phase reads.
     fn backbone(&self, phase: &str) -> Result<NamedTensors, TrainError> {
         self.recipe.selected([phase])?;
-        let features = self.recipe.phase(phase).and_then(training_phase).and_then(|phase| phase.features.as_deref());
+        let features = self.recipe.phase(phase).and_then(Phase::training).and_then(|phase| phase.features.as_deref());
         let Some(Phase::Features(features)) = features.and_then(|features| self.recipe.phase(features)) else {
             return Err(TrainError::NoBackbone(phase.to_owned()));
         };
@@ -244,19 +245,5 @@ impl Source<'_> {
             "# {title}\n\nTrained with ExpansionNet v2's recipe on `{dataset}`{of}.\n\n| phase | checkpoint | iterations | \
              CIDEr-D on validation images | recipe of the phase (SHA-256) |\n|---|---|---|---|---|\n{rows}\n{signature}"
         )
-    }
-}
-
-/// The phase, if it trains.
-pub(super) fn training_phase(phase: &Phase) -> Option<&TrainingPhase> {
-    match phase {
-        Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => Some(phase),
-        Phase::Features(_) => None,
-    }
-}
-
-impl From<RecipeError> for TrainError {
-    fn from(error: RecipeError) -> Self {
-        TrainError::Recipe(Box::new(error))
     }
 }

@@ -2,26 +2,24 @@
 
 use super::evaluation::{Evaluation, Judged};
 use super::events::{Event, Events};
+use super::failure::TrainError;
 use super::meter::Meter;
 use super::network::Network;
 use super::packaging::describe;
 use super::radam::RAdam;
+use super::readable::Readable;
 use super::recipe::TrainingPhase;
-use super::run::{Outcome, Run, TrainError};
-use super::start::{Part, load_part, weights_of};
+use super::run::{Outcome, Run};
+use super::start::{Part, check_words, load_part, weights_of};
 use super::step::Step;
 use crate::checkpoint::{Checkpoints, NamedTensors, Progress};
 use crate::data::batches::mixed;
-use crate::data::{Batch, BatchError, BatchMaker, Prefetch, readers};
+use crate::data::{Batch, BatchMaker, Prefetch, readers};
 use crate::device::device_name;
 use crate::metrics::reward::SACRE_EOS;
 use crate::model::precision::multiplying_in;
 use std::time::Instant;
 use tch::nn::VarStore;
-use tch::{Kind, Tensor};
-
-/// Batches one after another of which no image can be read, until it must be more than a bad image or two.
-pub(super) const MOST_UNREADABLE: u32 = 8;
 
 /// A phase at work.
 pub(super) struct PhaseRun<'a> {
@@ -32,8 +30,7 @@ pub(super) struct PhaseRun<'a> {
     optimiser: RAdam,
     checkpoints: Checkpoints,
     progress: Progress,
-    /// Batches so far, one after another, of which no image can be read.
-    unreadable: u32,
+    readable: Readable,
 }
 
 impl<'a> PhaseRun<'a> {
@@ -48,24 +45,24 @@ impl<'a> PhaseRun<'a> {
             best: None,
             cider: None,
             finished: false,
+            items: None,
+            teachers: None,
         };
-        let progress = checkpoints.progress()?;
-        if progress.is_none() {
-            checkpoints.forget_best_of_others(&hash)?;
-        }
-        let progress = progress.unwrap_or_else(fresh);
-        if progress.recipe != hash {
-            return Err(TrainError::OtherRecipe(phase.name.clone()));
-        }
+        let mut progress = checkpoints.progress()?.unwrap_or_else(fresh);
+        run.check_begun(&phase.name, &progress)?;
+        // Once, paths were part of it.
+        progress.recipe = hash;
+        checkpoints.forget_best_after(progress.iteration)?;
         describe(run, &phase.name, progress.iteration > 0)?;
         if progress.finished {
             return Ok(None);
         }
-        tch::manual_seed(mixed(run.recipe.seed, hash_of(&phase.name)) as i64);
+        tch::manual_seed(mixed(run.recipe.seed, phase.number()) as i64);
         let store = VarStore::new(run.device);
         let network = Network::of_phase(&store.root(), &run.config, phase);
         let optimiser = RAdam::new(&store);
-        let mut this = PhaseRun { run, phase, store, network, optimiser, checkpoints, progress, unreadable: 0 };
+        let readable = Readable::default();
+        let mut this = PhaseRun { run, phase, store, network, optimiser, checkpoints, progress, readable };
         this.load(events)?;
         Ok(Some(this))
     }
@@ -83,6 +80,9 @@ impl<'a> PhaseRun<'a> {
         let origins = [(Part::Backbone, &self.phase.backbone), (Part::Body, &self.phase.body)];
         for (part, origin) in origins {
             let Some(origin) = origin else { continue };
+            if part == Part::Body {
+                check_words(self.run, origin)?;
+            }
             let weights = weights_of(self.run.recipe, self.run.folder.path(), origin, part)?;
             let account = load_part(&self.store, &weights, part, backbone)?;
             if !account.unused.is_empty() {
@@ -108,7 +108,8 @@ impl<'a> PhaseRun<'a> {
         if per_epoch == 0 {
             return Err(TrainError::TooFewItems { items: batches.items.len(), batch_size: batches.batch_size });
         }
-        let total = per_epoch * self.phase.epochs;
+        self.pin(step, batches.items.len(), events)?;
+        let total = per_epoch.saturating_mul(self.phase.epochs);
         self.tell_started(step, total, per_epoch, events);
         let schedule = self.phase.schedule();
         let start = self.progress.iteration;
@@ -120,8 +121,8 @@ impl<'a> PhaseRun<'a> {
 
         for iteration in start..total {
             let batch = ahead.next().ok_or(TrainError::BatchThread)?;
-            if let Some(batch) = self.readable(batch, events)? {
-                self.accumulate(step, &batch, iteration, &mut meter, events)?;
+            if let Some(batch) = self.readable.pass(batch, |message| events.warn(message))? {
+                self.accumulate(step, &batch, iteration, &mut meter)?;
             }
             let done = iteration + 1;
             let last = done == total;
@@ -148,6 +149,21 @@ impl<'a> PhaseRun<'a> {
         Ok(Outcome::Completed)
     }
 
+    /// What a phase learns of stays the same for as long as it takes.
+    fn pin(&mut self, step: &Step, items: usize, events: &mut Events) -> Result<(), TrainError> {
+        let teachers = step.teachers().map(str::to_owned);
+        if self.progress.teachers.is_some() && self.progress.teachers != teachers {
+            return Err(TrainError::OtherTeachers(self.phase.name.clone()));
+        }
+        if let Some(before) = self.progress.items.filter(|&before| before != items) {
+            events.warn(format!(
+                "an epoch had {before} items when this was saved and has {items} now: what is left is counted anew"
+            ));
+        }
+        (self.progress.items, self.progress.teachers) = (Some(items), teachers);
+        Ok(())
+    }
+
     /// Whether a multiple of `every` iterations lies within the last update's.
     fn crossed(&self, every: u64) -> bool {
         crossed(self.progress.iteration, self.phase.accumulate, every)
@@ -171,34 +187,9 @@ impl<'a> PhaseRun<'a> {
         }
     }
 
-    /// The batch; none if no image of it can be read, unless that goes on.
-    fn readable(&mut self, batch: Result<Batch, BatchError>, events: &mut Events) -> Result<Option<Batch>, TrainError> {
-        match batch {
-            Err(error @ BatchError::NoImages(_)) if self.unreadable < MOST_UNREADABLE => {
-                self.unreadable += 1;
-                events.warn(format!("left out: {error}"));
-                Ok(None)
-            }
-            batch => {
-                self.unreadable = 0;
-                Ok(Some(batch?))
-            }
-        }
-    }
-
     /// One iteration's gradients, added to those before. All that is random in it follows from its number.
-    fn accumulate(
-        &mut self,
-        step: &Step,
-        batch: &Batch,
-        iteration: u64,
-        meter: &mut Meter,
-        events: &mut Events,
-    ) -> Result<(), TrainError> {
-        for skipped in &batch.skipped {
-            events.warn(format!("left out: {skipped}"));
-        }
-        let seed = mixed(mixed(self.run.recipe.seed, hash_of(&self.phase.name)), iteration);
+    fn accumulate(&mut self, step: &Step, batch: &Batch, iteration: u64, meter: &mut Meter) -> Result<(), TrainError> {
+        let seed = mixed(mixed(self.run.recipe.seed, self.phase.number()), iteration);
         tch::manual_seed(seed as i64);
         let outcome = multiplying_in(self.phase.precision.matrices(), || {
             let outcome = step.run(&self.network, batch, self.run.device)?;
@@ -260,33 +251,6 @@ impl<'a> PhaseRun<'a> {
 fn crossed(done: u64, steps: u64, every: u64) -> bool {
     let every = every.max(1);
     done / every > done.saturating_sub(steps) / every
-}
-
-/// A number for a phase's name, so that phases differ in what is random.
-pub(super) fn hash_of(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// What an iteration gives: a loss with gradients, and figures to report.
-pub(super) struct StepOutcome {
-    pub loss: Tensor,
-    /// Of the drawn captions, in self-critical training.
-    pub rewards: Option<MeanRewards>,
-}
-
-/// Means over the drawn captions of a batch.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct MeanRewards {
-    pub reward: f64,
-    /// What each reward is compared with: the mean reward of the image's other captions.
-    pub baseline: f64,
-}
-
-impl StepOutcome {
-    /// The loss without its graph, in double precision for sums.
-    pub fn loss_value(&self) -> Tensor {
-        self.loss.detach().to_kind(Kind::Double)
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A recipe: a dataset, a model, and the phases that train it, as data.
 
+mod culprit;
 pub mod fields;
 mod overrides;
 mod phases;
@@ -10,7 +11,10 @@ pub use phases::{FeaturesPhase, Phase, PhaseDropouts, TrainingPhase};
 use crate::data::augmentation::Views;
 use crate::model::config::ConfigFile;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 /// The paper's recipe, as it lies in `recipes/paper.toml`.
@@ -138,8 +142,14 @@ impl Recipe {
         for setting in settings {
             overrides::set(&mut table, setting)?;
         }
-        let recipe: Recipe =
-            table.try_into().map_err(|error: toml::de::Error| RecipeError::Format(error.message().to_owned()))?;
+        let recipe: Recipe = table.clone().try_into().map_err(|error: toml::de::Error| {
+            let message = error.message();
+            RecipeError::Format(match culprit::key_of(&table, message) {
+                Some(key) => format!("{key}: {message}"),
+                None => message.to_owned(),
+            })
+        })?;
+        only_sizes(&table, &recipe.model)?;
         validate::validate(&recipe)?;
         Ok(recipe)
     }
@@ -182,14 +192,62 @@ impl Recipe {
         }
     }
 
+    /// With every path absolute, so that a process in another folder can go on with it.
+    pub fn with_absolute_paths(mut self) -> Self {
+        self.change_paths(|path| std::path::absolute(&path).unwrap_or(path));
+        self
+    }
+
+    /// Changes every path, those after `checkpoint:` included.
+    fn change_paths(&mut self, change: impl Fn(PathBuf) -> PathBuf) {
+        let DataSection { dataset, images, captions, vocabulary, .. } = &mut self.data;
+        let WeightsSection { backbone, body } = &mut self.weights;
+        let given = [captions, vocabulary, backbone, body].into_iter().filter_map(Option::as_mut);
+        for path in [dataset, images].into_iter().chain(given) {
+            *path = change(std::mem::take(path));
+        }
+        let Ok(()) = self.change_checkpoints(|_, path| Ok::<_, Infallible>(change(path.to_owned())));
+    }
+
     /// SHA-256 (hex) of everything in the recipe.
     pub fn hash(&self) -> String {
         sha256(&toml::to_string(self).unwrap_or_default())
     }
 
-    /// The hash of the recipe with this phase alone, and with how many views of its images it sees: what a phase
-    /// that was begun must go on with, while later phases may still be changed, and so may what no weight depends on.
+    /// What a phase that was begun must go on with, as a hash: the recipe with this phase alone, and how many views of
+    /// its images it sees. Later phases may still be changed, and so may what no weight depends on, and where files lie.
     pub fn phase_hash(&self, name: &str) -> String {
+        let mut anywhere = self.clone();
+        // Words are compared on their own, and so is how many there are to learn of; other captions are for language.
+        let sees_captions = self.phase(name).and_then(Phase::training).is_some_and(|phase| phase.sees_captions);
+        anywhere.data.captions.take_if(|_| !sees_captions);
+        anywhere.change_paths(|_| PathBuf::new());
+        anywhere.phase_hash_here(name)
+    }
+
+    /// Whether a phase was begun with this recipe, by the hash in its progress.
+    pub fn is_of_phase(&self, name: &str, hash: &str) -> bool {
+        // Once, paths counted.
+        self.phase_hash(name) == hash || self.phase_hash_here(name) == hash
+    }
+
+    /// The keys of a phase, and of what all phases share, whose values differ in the other recipe.
+    pub(super) fn differing_keys(&self, other: &Recipe, phase: &str) -> Vec<String> {
+        let alone = |recipe: &Recipe| {
+            let mut alone = recipe.clone();
+            alone.change_paths(|_| PathBuf::new());
+            alone.phases.retain(|other| other.name() == phase);
+            let mut values = serde_json::to_value(&alone).unwrap_or_default();
+            let shared = values["phase"].take();
+            values[phase] = shared.get(0).cloned().unwrap_or_default();
+            values
+        };
+        let mut keys = Vec::new();
+        compare(&alone(self), &alone(other), String::new(), &mut keys);
+        keys
+    }
+
+    fn phase_hash_here(&self, name: &str) -> String {
         let mut alone = self.clone();
         alone.phases.retain(|phase| phase.name() == name);
         for phase in &mut alone.phases {
@@ -205,6 +263,33 @@ impl Recipe {
             Views::Stored(views) => sha256(&format!("{} {views}", alone.hash())),
             _ => alone.hash(),
         }
+    }
+}
+
+/// Refuses what is no size of a model: the files of models may say more, but here it is a slip of the pen.
+fn only_sizes(table: &toml::Table, model: &ConfigFile) -> Result<(), RecipeError> {
+    let read = toml::Table::try_from(model).unwrap_or_default();
+    let given = table.get("model").and_then(toml::Value::as_table);
+    match given.into_iter().flat_map(toml::Table::keys).find(|key| !read.contains_key(*key)) {
+        None => Ok(()),
+        Some(key) => {
+            Err(RecipeError::Invalid { key: format!("model.{key}"), must: "is no size of a model".to_owned() })
+        }
+    }
+}
+
+/// Adds the keys at which two values differ, those of tables inside with dots.
+fn compare(one: &Value, other: &Value, key: String, differing: &mut Vec<String>) {
+    let (Some(first), Some(second)) = (one.as_object(), other.as_object()) else {
+        return if one != other {
+            differing.push(key)
+        };
+    };
+    let all: BTreeSet<&String> = first.keys().chain(second.keys()).collect();
+    for inner in all {
+        let of = |table: &Map<String, Value>| table.get(inner).cloned().unwrap_or_default();
+        let key = if key.is_empty() { inner.clone() } else { format!("{key}.{inner}") };
+        compare(&of(first), &of(second), key, differing);
     }
 }
 
@@ -316,7 +401,7 @@ mod tests {
         assert!(reason(&["scst.body=\"xe + xxe\""]).contains("`pretrained`, an earlier phase"));
         assert!(paper(&["xe-end-to-end.teachers=\"checkpoint:a + checkpoint:b\""]).is_ok());
         assert!(
-            reason(&["xe-end-to-end.teachers=xe"]).contains("an earlier phase that trains it"),
+            reason(&["xe-end-to-end.teachers=xe"]).contains("an earlier phase that learns of the same"),
             "it has no backbone"
         );
         assert!(
@@ -329,5 +414,48 @@ mod tests {
         assert!(reason(&["xe"]).contains("key=value"));
         assert!(reason(&["nothing.here.at=1"]).contains("no table `nothing`"));
         assert!(reason(&["features.kind=\"float8\""]).contains("`float16` or `float32`"));
+    }
+
+    #[test]
+    fn teachers_learned_of_what_they_see_now() {
+        let photos = include_str!("../../../recipes/photos14k.toml");
+        let taught = |by: &str| Recipe::parse(photos, &[by.to_owned()]);
+        assert!(taught("scst-end-to-end.teachers=xe-end-to-end").is_err(), "rewards have none");
+        for blind in ["xe.teachers=language", "xe-end-to-end.teachers=language", "xe-end-to-end.teachers=xe"] {
+            let error = taught(blind).expect_err(blind).to_string();
+            assert!(error.contains("the same features, photos or captions"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_its_phase() {
+        let said = |setting: &str| Recipe::parse(PAPER, &[setting.to_owned()]).expect_err(setting).to_string();
+        for (setting, key) in [
+            ("scst.batch_size=abc", "scst.batch_size: "),
+            ("xe.dropouts.encoder=high", "xe.dropouts.encoder: "),
+            ("model.num_encoder_layer=1", "model.num_encoder_layer is no size of a model"),
+            ("features.kind=\"float8\"", "features.kind: "),
+            ("seed=-1", "seed: "),
+            ("model.vocab_size=50", "model.vocab_size is how many"),
+        ] {
+            assert!(said(setting).contains(key), "{}", said(setting));
+        }
+    }
+
+    #[test]
+    fn where_files_lie_is_no_part_of_what_a_phase_began_with() {
+        let with = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
+            Recipe::parse(PAPER, &settings).expect("is one")
+        };
+        let plain = with(&[]);
+        let moved = with(&["data.images=/elsewhere", "data.dataset=/elsewhere/d.json", "data.captions=/c.json"]);
+        assert_eq!(moved.phase_hash("xe"), plain.phase_hash("xe"));
+        let once = plain.phase_hash_here("xe");
+        assert!(plain.is_of_phase("xe", &once) && !moved.is_of_phase("xe", &once), "paths counted once");
+        let other = with(&["xe.learning_rate=1", "data.images=/elsewhere", "seed=3", "scst.epochs=9"]);
+        assert_ne!(other.phase_hash("xe"), plain.phase_hash("xe"));
+        assert_eq!(plain.differing_keys(&other, "xe"), ["seed", "xe.learning_rate"]);
+        assert!(moved.with_absolute_paths().weights.backbone.is_some_and(|path| path.is_absolute()));
     }
 }

@@ -4,29 +4,25 @@ use super::cross_entropy::LabelSmoothing;
 use super::distillation::Teachers;
 use super::evaluation::Evaluation;
 use super::events::{Ending, Event, Events};
-use super::features::store_features;
+use super::failure::TrainError;
+use super::features::{is_part, store_features};
 use super::folder::RunFolder;
 use super::made_of::MadeOf;
 use super::packaging::{BEST, Source};
 use super::phase::PhaseRun;
-use super::radam::StateMismatch;
-use super::recipe::{Phase, Recipe, RecipeError, TrainingPhase};
+use super::recipe::{Phase, Recipe, TrainingPhase};
 use super::step::{Rewarded, Step};
 use crate::checkpoint::package::check_vocabulary;
-use crate::checkpoint::{CheckpointError, PackageError, ResumeError};
-use crate::data::{BatchError, BatchMaker, CaptionSet, Dataset, DatasetError, FeatureError, build_vocabulary};
+use crate::data::{BatchMaker, CaptionSet, Dataset, build_vocabulary};
 use crate::decoding::{BeamSearchOptions, SamplingOptions};
-use crate::device::DeviceError;
-use crate::metrics::corpus::CorpusError;
-use crate::metrics::{CiderReward, RewardError};
-use crate::model::{ConfigError, ModelConfig};
-use crate::vocabulary::{Vocabulary, VocabularyError};
-use std::io;
+use crate::metrics::CiderReward;
+use crate::model::ModelConfig;
+use crate::vocabulary::Vocabulary;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tch::{Device, Kind, TchError};
+use tch::{Device, Kind};
 
 /// How a run or phase ended, if nothing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,84 +31,6 @@ pub enum Outcome {
     Completed,
     /// Because it was asked to; the state is saved.
     Stopped,
-}
-
-/// Why a run can't go on; what was saved before is whole.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum TrainError {
-    #[error("{path}: {source}")]
-    Io { path: PathBuf, source: io::Error },
-    #[error("another process trains in {0}")]
-    Locked(PathBuf),
-    #[error("the recipe has no phase `{name}`; it has {known}")]
-    NoPhase { name: String, known: String },
-    #[error("{0} was begun with another recipe: go on with that one, or train in another folder")]
-    OtherRecipe(String),
-    #[error(
-        "the features of `{0}` were made by another backbone than there is now, or of photos of another size: remove the \
-         folder of `{0}`, so that they are made anew, or train in another folder"
-    )]
-    OtherFeatures(String),
-    #[error("the captions no longer have the words that `{0}` began with: train in another folder")]
-    OtherWords(String),
-    #[error("the teacher `{0}` knows other words than these captions have, so that it would teach wrong ones")]
-    TeacherOfOtherWords(String),
-    #[error("`{0}` has other sizes or words than the others, so that their mean would be of no use")]
-    UnlikeModels(String),
-    #[error("there are no weights of `{0}` to start from")]
-    NotTrained(String),
-    #[error("phase `{0}` trains no backbone and reads features of none, so that there is none to make a model with")]
-    NoBackbone(String),
-    #[error("phase `{phase}` has no checkpoint `{name}`; it has {known}")]
-    NoCheckpoint { phase: String, name: String, known: String },
-    #[error("{} weights of the {part} are missing or of another shape: {}", .names.len(), some_of(.names))]
-    MissingWeights { part: &'static str, names: Vec<String> },
-    #[error(
-        "phase `{phase}` is of photos whose filepath is `{filepath}`, and there are none for training; there is {known}"
-    )]
-    NoFilepath { phase: String, filepath: String, known: String },
-    #[error("{items} items make no batch of {batch_size}")]
-    TooFewItems { items: usize, batch_size: usize },
-    #[error("the loss is no number any more at iteration {iteration}: try a lower learning rate, or clip_gradients")]
-    Diverged { iteration: u64 },
-    #[error("a thread that makes batches has died")]
-    BatchThread,
-    #[error(
-        "out of memory: lower batch_size (with accumulate raised as much), or evaluation_batch_size where it was in an \
-         evaluation; the device said: {0}"
-    )]
-    OutOfMemory(String),
-    #[error("the phase broke off: {0}")]
-    Panicked(String),
-    #[error(transparent)]
-    Recipe(Box<RecipeError>),
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    #[error(transparent)]
-    Dataset(#[from] DatasetError),
-    #[error(transparent)]
-    Vocabulary(#[from] VocabularyError),
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Features(#[from] FeatureError),
-    #[error(transparent)]
-    Batch(#[from] BatchError),
-    #[error(transparent)]
-    Reward(#[from] RewardError),
-    #[error(transparent)]
-    Metrics(#[from] CorpusError),
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    #[error(transparent)]
-    Resume(#[from] ResumeError),
-    #[error(transparent)]
-    Optimiser(#[from] StateMismatch),
-    #[error(transparent)]
-    Package(#[from] PackageError),
-    #[error("libtorch failed: {0}")]
-    Tensor(#[from] TchError),
 }
 
 /// A run at work.
@@ -197,7 +115,7 @@ impl<'a> Run<'a> {
         let captions: Vec<Vec<&str>> =
             images.iter().map(|image| image.captions.iter().map(String::as_str).collect()).collect();
         Ok(Step::SelfCritical(Box::new(Rewarded {
-            reward: CiderReward::new(&captions, "EOS")?,
+            reward: CiderReward::new(&captions, self.vocabulary.word(self.vocabulary.eos()).unwrap_or_default())?,
             vocabulary: self.vocabulary.clone(),
             options: SamplingOptions {
                 samples: phase.samples,
@@ -248,6 +166,7 @@ impl<'a> Run<'a> {
             Some(made_of) if !made_of.is_of(self.config.image_size, None) => {
                 Err(TrainError::OtherFeatures(features.clone()))
             }
+            _ if is_part(self, features)? => Err(TrainError::PartOfFeatures(features.clone())),
             _ => Ok(()),
         }
     }
@@ -314,15 +233,5 @@ impl Recipe {
         }
         let all = self.phases.iter();
         Ok(all.filter(|phase| names.is_empty() || names.contains(&phase.name())).collect())
-    }
-}
-
-/// The first few names, and how many more there are.
-fn some_of(names: &[String]) -> String {
-    const SHOWN: usize = 4;
-    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }

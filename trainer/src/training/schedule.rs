@@ -20,7 +20,7 @@ pub struct Schedule {
 impl Schedule {
     /// The rate of an iteration (0-based, counted in batches over the whole phase).
     pub fn at(&self, iteration: u64, batches_per_epoch: u64) -> f64 {
-        let annealings = iteration / (batches_per_epoch * self.anneal_every_epochs).max(1);
+        let annealings = iteration / batches_per_epoch.saturating_mul(self.anneal_every_epochs).max(1);
         let left = self.warmup_iterations.saturating_sub(iteration).max(1);
         let rate = self.learning_rate / left as f64 * self.anneal.powf(annealings as f64);
         if iteration >= self.warmup_iterations { rate.max(self.min_learning_rate) } else { rate }
@@ -45,5 +45,7 @@ mod tests {
         // Epochs of 3 batches: halved from iteration 6 on, and again from 12 on.
         assert_eq!([5, 6, 11, 12, 17].map(|i| schedule.at(i, 3)), [0.8, 0.4, 0.4, 0.2, 0.2]);
         assert_eq!(schedule.at(18, 3), 0.15);
+        let never = Schedule { anneal_every_epochs: u64::MAX, ..schedule };
+        assert_eq!(never.at(18, 3), 0.8);
     }
 }

@@ -1,10 +1,10 @@
 //! What phases are made of: the images of a run, where they are read, and the batches of them.
 
+use super::failure::TrainError;
 use super::features::features_path;
 use super::language::without_first_captions;
-use super::phase::hash_of;
 use super::recipe::TrainingPhase;
-use super::run::{Run, TrainError};
+use super::run::Run;
 use crate::data::augmentation::{Variety, Views};
 use crate::data::batches::mixed;
 use crate::data::karpathy::find_images;
@@ -24,8 +24,13 @@ impl Run<'_> {
 
     /// Validation images that there is something to compare with.
     pub(super) fn evaluation_batches(&self, phase: &TrainingPhase) -> Result<BatchMaker, TrainError> {
-        let least = if phase.sees_captions { 2 } else { 1 };
-        let wanted = |image: &&Image| image.captions.len() >= least && phase.is_of(image);
+        let wanted = |image: &&Image| {
+            let enough = match image.captions.as_slice() {
+                [first, _, ..] if phase.sees_captions => !self.known_words(first).is_empty(),
+                captions => !captions.is_empty() && !phase.sees_captions,
+            };
+            enough && phase.is_of(image)
+        };
         let described = self.dataset.validation.iter().filter(wanted);
         let images: Vec<Image> = described.take(phase.evaluation_images).cloned().collect();
         let source = self.source(phase, &images, self.config.image_size)?;
@@ -73,7 +78,7 @@ impl Run<'_> {
             true => captions.items(),
             false => (0..images.len()).map(|image| (image, None)).collect(),
         };
-        let seed = mixed(self.recipe.seed, hash_of(&phase.name) ^ 1);
+        let seed = mixed(self.recipe.seed, phase.number() ^ 1);
         let (images, batch_size) = (images.to_vec(), phase.batch_size);
         let (views, order) = (self.recipe.views_of(phase), Mutex::default());
         Ok(BatchMaker { images, captions, source, items, batch_size, keep_rest, views, seed, order })

@@ -1,11 +1,13 @@
 //! Where a phase's weights come from: files from elsewhere, or earlier phases, part by part.
 
+use super::failure::TrainError;
 use super::recipe::{CHECKPOINT, PRETRAINED, Recipe, each_origin};
-use super::run::TrainError;
+use super::run::Run;
 use crate::checkpoint::import::{is_derived, prefixed};
+use crate::checkpoint::package::VOCABULARY;
 use crate::checkpoint::{Checkpoints, NamedTensors, package, read_tensors};
-use crate::model::Backbone;
-use crate::model::BackboneConfig;
+use crate::model::{Backbone, BackboneConfig};
+use crate::vocabulary::Vocabulary;
 use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
 use tch::{Kind, TchError, Tensor};
@@ -74,17 +76,45 @@ pub(super) fn mean(models: Vec<NamedTensors>) -> Result<NamedTensors, TchError> 
     Ok(mean)
 }
 
-fn weights_of_one(recipe: &Recipe, run: &Path, origin: &str, part: Part) -> Result<NamedTensors, TrainError> {
+/// Refuses bodies that were trained on other words than the run's, where their words lie beside them: each word would
+/// stand for another, and no shape shows it.
+///
+/// # Errors
+/// Those, and words that can't be read.
+pub(super) fn check_words(run: &Run, origins: &str) -> Result<(), TrainError> {
+    each_origin(origins).try_for_each(|origin| {
+        let place = place_of(run.recipe, run.folder.path(), origin, Part::Body)?;
+        match words_at(&place)? {
+            Some(words) if words != run.vocabulary => Err(TrainError::StrangeWords(origin.to_owned())),
+            _ => Ok(()),
+        }
+    })
+}
+
+/// The words beside weights: in their folder, or, as checkpoints have them, in the one around it.
+fn words_at(place: &Path) -> Result<Option<Vocabulary>, TrainError> {
+    let folder = if place.is_dir() { Some(place) } else { place.parent() };
+    let files = folder.into_iter().flat_map(|folder| folder.ancestors().take(2)).map(|folder| folder.join(VOCABULARY));
+    Ok(files.into_iter().find(|file| file.is_file()).map(|file| Vocabulary::read(&file)).transpose()?)
+}
+
+/// The file or folder that one origin means.
+fn place_of(recipe: &Recipe, run: &Path, origin: &str, part: Part) -> Result<PathBuf, TrainError> {
     let given = match (origin.strip_prefix(CHECKPOINT), part) {
         (Some(path), _) => Some(PathBuf::from(path)),
+        (None, _) if origin != PRETRAINED => Some(run.join(origin)),
         (None, Part::Backbone) => recipe.weights.backbone.clone(),
         (None, Part::Body) => recipe.weights.body.clone(),
     };
+    given.ok_or_else(|| TrainError::NotTrained(format!("weights.{}", part.name())))
+}
+
+fn weights_of_one(recipe: &Recipe, run: &Path, origin: &str, part: Part) -> Result<NamedTensors, TrainError> {
+    let path = place_of(recipe, run, origin, part)?;
     if origin != PRETRAINED && !origin.starts_with(CHECKPOINT) {
-        let weights = Checkpoints::at(&run.join(origin), 1).best_model()?;
+        let weights = Checkpoints::at(&path, 1).best_model()?;
         return weights.ok_or_else(|| TrainError::NotTrained(origin.to_owned()));
     }
-    let path = given.ok_or_else(|| TrainError::NotTrained(format!("weights.{}", part.name())))?;
     // A folder is a checkpoint of a run, or a model.
     let path = if path.is_dir() { path.join(package::WEIGHTS) } else { path };
     let mut tensors = read_tensors(&path)?;

@@ -2,9 +2,8 @@
 
 use super::cross_entropy::{LabelSmoothing, cross_entropy, taught_cross_entropy};
 use super::distillation::Teachers;
+use super::failure::TrainError;
 use super::network::Network;
-use super::phase::{MeanRewards, StepOutcome};
-use super::run::TrainError;
 use super::self_critical::{baselines, roll_out, self_critical_loss};
 use crate::data::Batch;
 use crate::data::batches::to_device;
@@ -12,7 +11,7 @@ use crate::decoding::SamplingOptions;
 use crate::device::sent;
 use crate::metrics::CiderReward;
 use crate::vocabulary::Vocabulary;
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 /// How a batch becomes a loss.
 pub(super) enum Step {
@@ -29,12 +28,42 @@ pub(super) struct Rewarded {
     pub options: SamplingOptions,
 }
 
+/// What an iteration gives: a loss with gradients, and figures to report.
+pub(super) struct StepOutcome {
+    pub loss: Tensor,
+    /// Of the drawn captions, in self-critical training.
+    pub rewards: Option<MeanRewards>,
+}
+
+/// Means over the drawn captions of a batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct MeanRewards {
+    pub reward: f64,
+    /// What each reward is compared with: the mean reward of the image's other captions.
+    pub baseline: f64,
+}
+
+impl StepOutcome {
+    /// The loss without its graph, in double precision for sums.
+    pub fn loss_value(&self) -> Tensor {
+        self.loss.detach().to_kind(Kind::Double)
+    }
+}
+
 impl Step {
     /// The name in recipes and events.
     pub fn name(&self) -> &'static str {
         match self {
             Step::CrossEntropy(..) => "cross-entropy",
             Step::SelfCritical(_) => "self-critical",
+        }
+    }
+
+    /// What the weights of its teachers are known by.
+    pub fn teachers(&self) -> Option<&str> {
+        match self {
+            Step::CrossEntropy(_, teachers) => teachers.as_ref().map(Teachers::digest),
+            Step::SelfCritical(_) => None,
         }
     }
 

@@ -1,6 +1,5 @@
 //! Disk and memory of a phase, from the sizes of the model.
 
-use super::super::packaging::training_phase;
 use super::super::recipe::{Phase, TrainingPhase, each_origin};
 use super::ImageCounts;
 use crate::data::features::disk_need;
@@ -51,7 +50,7 @@ impl Sizes {
 
     /// Bytes of memory that a phase takes, roughly: in float32, everything kept for the gradients.
     pub fn memory(&self, config: &ModelConfig, phase: &Phase) -> u64 {
-        let Some(training) = training_phase(phase) else {
+        let Some(training) = phase.training() else {
             let Phase::Features(phase) = phase else { return 0 };
             // Without gradients, what one layer holds: a tenth, say.
             let activations = backbone_activations(config, config.image_size) / 10 * phase.batch_size as u64;

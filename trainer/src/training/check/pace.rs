@@ -2,15 +2,17 @@
 
 use super::super::LabelSmoothing;
 use super::super::distillation::Teachers;
+use super::super::failure::TrainError;
 use super::super::features::{features_path, is_complete};
 use super::super::network::Network;
 use super::super::precision::Precision;
 use super::super::radam::RAdam;
+use super::super::readable::Readable;
 use super::super::recipe::{FeaturesPhase, Phase, TrainingPhase};
-use super::super::run::{Run, TrainError};
+use super::super::run::Run;
 use super::super::step::Step;
 use super::needs::Sizes;
-use crate::data::{Batch, BatchMaker, FeatureReader, Image, InputSource, Prefetch, readers};
+use crate::data::{Batch, BatchError, BatchMaker, FeatureReader, Image, InputSource, Prefetch, readers};
 use crate::model::Backbone;
 use crate::model::precision::multiplying_in;
 use std::time::{Duration, Instant};
@@ -22,7 +24,7 @@ pub(super) fn of_phase(run: &Run, phase: &Phase, sizes: &Sizes, time: Duration) 
     match phase {
         Phase::Features(phase) => of_features(run, phase, time),
         Phase::CrossEntropy(training) => {
-            let pad = run.vocabulary.id("PAD").unwrap_or_default();
+            let pad = run.vocabulary.pad()?;
             let labels = LabelSmoothing { smoothing: training.label_smoothing, pad };
             let step = Step::CrossEntropy(labels, Teachers::untrained(run, training));
             of_training(run, training, (&step, true), sizes, time)
@@ -94,6 +96,19 @@ fn source(run: &Run, phase: &TrainingPhase, images: &[Image], sizes: &Sizes) -> 
     }
 }
 
+/// The next batch of which something can be read, as in training.
+fn next_of(
+    batches: &mut impl Iterator<Item = Result<Batch, BatchError>>,
+    readable: &mut Readable,
+) -> Result<Batch, TrainError> {
+    loop {
+        let batch = batches.next().ok_or(TrainError::BatchThread)?;
+        if let Some(batch) = readable.pass(batch, drop)? {
+            return Ok(batch);
+        }
+    }
+}
+
 /// Mean seconds of a step and of what of reading its batch is not done meanwhile.
 fn measured(
     mut batches: BatchMaker,
@@ -102,14 +117,18 @@ fn measured(
     mut step: impl FnMut(Batch) -> Result<(), TrainError>,
 ) -> Result<f64, TrainError> {
     let size = batches.batch_size;
+    batches.leave_out_missing();
     if batches.batches_per_epoch() == 0 {
         return Err(TrainError::TooFewItems { items: batches.items.len(), batch_size: size });
     }
     // Single ones first: they warm everything up, and tell whether a whole batch can be afforded.
     batches.batch_size = 1;
-    step(batches.make(0)?)?;
+    let mut readable = Readable::default();
+    let mut singles = (0..).map(|iteration| batches.make(iteration));
+    step(next_of(&mut singles, &mut readable)?)?;
+    let second = next_of(&mut singles, &mut readable)?;
     let began = Instant::now();
-    step(batches.make(1)?)?;
+    step(second)?;
     let alone = began.elapsed().as_secs_f64() * size as f64;
     if alone > 2. * time.as_secs_f64() {
         return Ok(alone);
@@ -117,7 +136,7 @@ fn measured(
     batches.batch_size = size;
     let mut ahead =
         Prefetch::start(0..u64::MAX, readers(), move |iteration| batches.make(iteration)?.ready_for(device));
-    let mut next = || step(ahead.next().ok_or(TrainError::BatchThread)??);
+    let mut next = || step(next_of(&mut ahead, &mut readable)?);
     next()?;
     let (began, mut steps) = (Instant::now(), 0);
     while steps == 0 || began.elapsed() < time {

@@ -1,9 +1,8 @@
 //! Whether a phase finds the features and weights that it takes of others.
 
-use super::super::features::features_path;
-use super::super::packaging::training_phase;
+use super::super::features::{features_path, is_part};
 use super::super::recipe::{Phase, each_origin};
-use super::super::start::{Part, load_part, weights_of};
+use super::super::start::{Part, check_words, load_part, weights_of};
 use super::{Check, Level};
 use crate::checkpoint::Checkpoints;
 use std::collections::BTreeSet;
@@ -32,7 +31,7 @@ impl Check<'_> {
     /// The phases whose features and weights a phase has still to read.
     fn taken<'p>(&self, phase: &'p Phase) -> Vec<&'p str> {
         let weights = origins(phase, self.has_begun(phase)).into_iter().map(|(_, origin)| origin);
-        let features = training_phase(phase).and_then(|phase| phase.features.as_deref());
+        let features = phase.training().and_then(|phase| phase.features.as_deref());
         weights.chain(features).filter(|origin| self.run.recipe.phase(origin).is_some()).collect()
     }
 
@@ -40,7 +39,9 @@ impl Check<'_> {
     fn is_there(&self, name: &str) -> bool {
         let folder = self.run.folder.path();
         match self.run.recipe.phase(name) {
-            Some(Phase::Features(_)) => features_path(folder, name).exists(),
+            Some(Phase::Features(_)) => {
+                features_path(folder, name).exists() && is_part(self.run, name).is_ok_and(|part| !part)
+            }
             _ => Checkpoints::at(&folder.join(name), 1).all().is_ok_and(|saved| !saved.is_empty()),
         }
     }
@@ -60,11 +61,13 @@ impl Check<'_> {
                 let weights = weights_of(run.recipe, run.folder.path(), origin, part);
                 let Some(weights) = self.report.value("weights", weights) else { continue };
                 let store = if part == Part::Backbone { backbone } else { body };
-                self.report.value("weights", load_part(store, &weights, part, &run.config.backbone));
+                let fits = load_part(store, &weights, part, &run.config.backbone);
+                let fits = fits.and_then(|_| if part == Part::Body { check_words(run, origin) } else { Ok(()) });
+                self.report.value("weights", fits);
             }
         }
         let fresh =
-            |phase: &&&Phase| training_phase(phase).is_some_and(|phase| phase.end_to_end() && phase.backbone.is_none());
+            |phase: &&&Phase| phase.training().is_some_and(|phase| phase.end_to_end() && phase.backbone.is_none());
         if let Some(phase) = self.phases.iter().find(fresh) {
             let message = format!("phase `{}` begins with a backbone of random weights", phase.name());
             self.report.find(Level::Warning, "weights", message);

@@ -2,7 +2,7 @@
 
 mod texts;
 
-use super::{PAPER, PRETRAINED, Phase, Recipe};
+use super::{PAPER, PRETRAINED, Phase, Recipe, TrainingPhase};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
@@ -110,31 +110,16 @@ fn section(
 
 /// The texts of a phase's own kind of step.
 fn applicable(phase: &Phase) -> Vec<Text> {
-    let step = step_of(phase);
+    let step = phase.step();
     PHASE.iter().filter(|text| text.steps.contains(&step)).copied().collect()
-}
-
-/// The step as recipes call it.
-fn step_of(phase: &Phase) -> &'static str {
-    match phase {
-        Phase::Features(_) => "features",
-        Phase::CrossEntropy(_) => "cross-entropy",
-        Phase::SelfCritical(_) => "self-critical",
-    }
 }
 
 /// The paper's phase that this one is like: of the same name, else of the same kind.
 fn counterpart<'a>(phase: &Phase, paper: &'a [Phase]) -> Option<&'a Phase> {
-    let alike = |other: &&Phase| step_of(phase) == step_of(other) && end_to_end(phase) == end_to_end(other);
+    let end_to_end = |phase: &Phase| phase.training().is_some_and(TrainingPhase::end_to_end);
+    let alike = |other: &&Phase| phase.step() == other.step() && end_to_end(phase) == end_to_end(other);
     let mut same_kind = paper.iter().filter(alike);
     same_kind.clone().find(|other| other.name() == phase.name()).or_else(|| same_kind.next())
-}
-
-fn end_to_end(phase: &Phase) -> bool {
-    match phase {
-        Phase::Features(_) => false,
-        Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => phase.end_to_end(),
-    }
 }
 
 /// Where weights or features can come from: nowhere (an empty text), files, the phases before.

@@ -276,6 +276,23 @@ impl Phase {
         }
     }
 
+    /// The kind of its work, as recipes call it.
+    pub fn step(&self) -> &'static str {
+        match self {
+            Phase::Features(_) => "features",
+            Phase::CrossEntropy(_) => "cross-entropy",
+            Phase::SelfCritical(_) => "self-critical",
+        }
+    }
+
+    /// What it is, if it trains.
+    pub fn training(&self) -> Option<&TrainingPhase> {
+        match self {
+            Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => Some(phase),
+            Phase::Features(_) => None,
+        }
+    }
+
     /// Where weights come from, by key.
     pub(super) fn origins_mut(&mut self) -> Vec<(&'static str, &mut String)> {
         match self {
@@ -300,6 +317,12 @@ impl TrainingPhase {
     /// How far the images that are seen may be from those in the files, with `augment`.
     pub fn variety(&self) -> Variety {
         Variety { smallest_crop: self.smallest_crop, colour: self.colour }
+    }
+
+    /// A number for its name, so that phases differ in what is random.
+    pub(in crate::training) fn number(&self) -> u64 {
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        self.name.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
     }
 
     /// Whether the image is of the folder that is learned of.

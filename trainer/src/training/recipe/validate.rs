@@ -7,6 +7,8 @@ use crate::data::augmentation::{Variety, Views};
 type Checked = Result<(), RecipeError>;
 
 pub(super) fn validate(recipe: &Recipe) -> Checked {
+    let must = "is how many words the captions, or data.vocabulary, have: leave it out";
+    require(recipe.model.vocab_size.is_none(), "model.vocab_size", must)?;
     at_least("data.min_occurrences", recipe.data.min_occurrences as f64, 1.)?;
     for (index, phase) in recipe.phases.iter().enumerate() {
         let earlier = &recipe.phases[..index];
@@ -116,9 +118,17 @@ fn starts(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checked 
         origin(&key("body"), ("body", body), earlier, recipe.weights.body.is_some(), |_| true)?;
     }
     if let Some(teachers) = &phase.teachers {
-        let whole = |trained: &TrainingPhase| trained.end_to_end() || !phase.end_to_end();
+        let made_by = |features: &str, teacher: &str| {
+            let of = |phase: &FeaturesPhase| phase.name == features && phase.backbone == teacher;
+            earlier.iter().any(|phase| matches!(phase, Phase::Features(phase) if of(phase)))
+        };
+        // Of anything else than it was trained on, a teacher says what comes to its mind.
+        let sees_this = |trained: &TrainingPhase| match &phase.features {
+            Some(features) => trained.features.as_ref() == Some(features) || made_by(features, &trained.name),
+            None => trained.features.is_none() && trained.sees_captions == phase.sees_captions,
+        };
         let given = recipe.weights.body.is_some() && (recipe.weights.backbone.is_some() || !phase.end_to_end());
-        origin(&key("teachers"), ("teachers", teachers), earlier, given, whole)?;
+        origin(&key("teachers"), ("teachers", teachers), earlier, given, sees_this)?;
     }
     let share = phase.teachers_weight;
     require(share > 0. && share <= 1., &key("teachers_weight"), "must be more than 0 and at most 1")?;
@@ -150,11 +160,12 @@ fn origin(
             let files = if part == "teachers" { "body (and weights.backbone)" } else { part };
             require(given, key, &format!("is `pretrained`, so that weights.{files} must name a file"))
         }
-        None => require(
-            earlier.iter().any(|phase| trained(phase, origin)),
-            key,
-            "must be `pretrained`, an earlier phase that trains it, or `checkpoint:` and a path",
-        ),
+        None => {
+            let phase =
+                if part == "teachers" { "learns of the same features, photos or captions" } else { "trains it" };
+            let must = format!("must be `pretrained`, an earlier phase that {phase}, or `checkpoint:` and a path");
+            require(earlier.iter().any(|phase| trained(phase, origin)), key, &must)
+        }
     })
 }
 

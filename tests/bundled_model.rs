@@ -1,13 +1,15 @@
 //! The bundled model behind both doors: the API and the command line give the same captions.
 
+#[path = "support/program.rs"]
+mod program;
 mod support;
 
 use axum::http::StatusCode;
 use expansionnet::captioning::ActivateError;
 use expansionnet::config::Config;
+use program::program;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use support::web::TestApp;
 use trainer::captioner::Captioner;
 
@@ -41,7 +43,7 @@ async fn app_with(change: impl FnOnce(&mut Config)) -> TestApp {
 /// Lines of `expansionnet caption --json`.
 fn captions_of_the_command_line(pictures: &[PathBuf]) -> Vec<Value> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let output = Command::new(env!("CARGO_BIN_EXE_expansionnet"))
+    let output = program()
         .args(["caption", "--json", "--model"])
         .arg(repository("models/default"))
         .args(pictures)

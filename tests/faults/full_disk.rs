@@ -1,14 +1,13 @@
 //! The storage on a small disk of its own, filled to the brim.
 
 use super::server::Server;
+use super::small_disk::{NEEDS, on_a_small_disk, seen_from_outside};
 use super::{Answered, PATIENT, small_photo, storage};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Writes a file until nothing more goes onto its disk.
 pub fn fill_up(filler: &Path) -> Result<File> {
@@ -22,9 +21,6 @@ pub fn fill_up(filler: &Path) -> Result<File> {
     Ok(filler)
 }
 
-/// Mounts a small disk in a name space of its own, which ends with the process, and becomes the server.
-const MOUNT_AND_SERVE: &str = r#"mount -t tmpfs -o size=24m tmpfs "$1" && shift && exec "$@""#;
-
 /// A server whose storage is a disk of 24 MiB.
 struct Cramped {
     server: Server,
@@ -34,19 +30,11 @@ struct Cramped {
 
 impl Cramped {
     async fn start(mount_point: &Path, min_free_bytes: &str) -> Result<Cramped> {
-        let mut command = Command::new("unshare");
-        // Whoever runs this owns its entry.
-        if fs::metadata("/proc/self")?.uid() != 0 {
-            command.args(["--user", "--map-root-user"]);
-        }
-        command.args(["--mount", "--", "sh", "-c", MOUNT_AND_SERVE, "sh"]);
-        command.arg(mount_point).arg(env!("CARGO_BIN_EXE_expansionnet"));
+        let mut command = on_a_small_disk("24m", mount_point)?;
+        command.arg(env!("CARGO_BIN_EXE_expansionnet"));
         let settings = [&PATIENT[..], &[("STORAGE__MIN_FREE_BYTES", min_free_bytes)]].concat();
-        let server = Server::start_as(command, mount_point, &settings).await.context(
-            "this test mounts a tmpfs: it needs `unshare` (util-linux), and root with CAP_SYS_ADMIN or user name spaces",
-        )?;
-        let disk = Path::new("/proc").join(server.process_id().to_string()).join("root");
-        let disk = disk.join(mount_point.strip_prefix("/")?);
+        let server = Server::start_as(command, mount_point, &settings).await.context(NEEDS)?;
+        let disk = seen_from_outside(server.process_id(), mount_point);
         Ok(Cramped { server, disk })
     }
 

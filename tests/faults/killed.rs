@@ -16,12 +16,14 @@ const CLIENTS: usize = 8;
 /// Photos not answered yet, by their seeds.
 type Waiting = Arc<Mutex<Vec<u64>>>;
 
-/// `FAULT_SEED` repeats the kills of an earlier run.
+/// What decides when the server is killed, unless `FAULT_SEED` says otherwise.
+const SEED: u64 = 775_533;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_is_there_after_a_kill() -> Result<()> {
     let seed = match std::env::var("FAULT_SEED") {
         Ok(seed) => seed.parse()?,
-        Err(_) => getrandom::u64()?,
+        Err(_) => SEED,
     };
     println!("FAULT_SEED={seed}");
     let mut chance = Chance(seed);

@@ -7,6 +7,8 @@ mod made_dataset;
 mod photos;
 #[path = "../support/server.rs"]
 mod server;
+#[path = "../support/small_disk.rs"]
+mod small_disk;
 
 mod broken_model;
 mod full_disk;

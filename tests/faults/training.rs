@@ -5,12 +5,11 @@ mod admin;
 
 use super::made_dataset::MadeDataset;
 use super::server::Server;
+use super::small_disk::{NEEDS, on_a_small_disk, seen_from_outside};
 use super::{PATIENT, start};
 use admin::{Admin, PASSWORD, Run};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::Command;
 
 /// The place of `xe` among the recipe's phases.
 const XE: usize = 2;
@@ -141,30 +140,21 @@ async fn a_check_tells_what_a_run_would_meet() -> Result<()> {
     Ok(())
 }
 
-/// Mounts a small disk in a name space of its own, which ends with the process, and becomes the server.
-const MOUNT_AND_SERVE: &str = r#"mount -t tmpfs -o size=12m tmpfs "$1" && shift && exec "$@""#;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_on_a_full_disk_fails_with_that_reason_and_goes_on_when_there_is_room() -> Result<()> {
-    use std::os::unix::fs::MetadataExt;
     let made = MadeDataset::new();
     let disk = made.path("disk");
     std::fs::create_dir(&disk)?;
-    let mut command = Command::new("unshare");
-    if std::fs::metadata("/proc/self")?.uid() != 0 {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command.args(["--mount", "--", "sh", "-c", MOUNT_AND_SERVE, "sh"]);
-    command.arg(&disk).arg(env!("CARGO_BIN_EXE_expansionnet"));
+    let mut command = on_a_small_disk("12m", &disk)?;
+    command.arg(env!("CARGO_BIN_EXE_expansionnet"));
     let (runs, roots) = (disk.join("runs").display().to_string(), format!("[\"{}\"]", made.path("").display()));
     let settings = [
         &PATIENT[..],
         &[("TRAINING__DIRECTORY", runs.as_str()), ("TRAINING__ROOTS", &roots), ("ACCESS__ADMIN_PASSWORD", PASSWORD)],
     ];
     // The database has a disk of its own: what is full is that of the runs.
-    let server = Server::start_as(command, &made.path("storage"), &settings.concat()).await?;
-    let inside = Path::new("/proc").join(server.process_id().to_string()).join("root");
-    let inside = inside.join(disk.strip_prefix("/")?);
+    let server = Server::start_as(command, &made.path("storage"), &settings.concat()).await.context(NEEDS)?;
+    let inside = seen_from_outside(server.process_id(), &disk);
 
     let admin = Admin::sign_in(&server).await?;
     let mut run = Run::create(&admin, &made, 300).await?;

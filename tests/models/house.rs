@@ -1,6 +1,7 @@
 //! Model folders, and a server on them that an admin asks.
 
-use super::signing::{Gate, Keeper, gate, load};
+use super::signing::load;
+use super::support::gate::{Gate, Keeper, gate};
 use super::support::web::{Answered, TestApp, png};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};

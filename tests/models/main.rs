@@ -48,7 +48,7 @@ async fn a_request_ends_with_the_model_that_it_began_with() {
     let mut begun = Box::pin(server.caption(7));
     let keeper = tokio::select! {
         answer = &mut begun => panic!("nobody let it through: {answer}"),
-        keeper = keeper.entered() => keeper,
+        keeper = keeper.until_entered() => keeper,
     };
     assert_eq!(server.activate(&["two"]).await.status, StatusCode::OK);
     assert_eq!(server.caption(8).await["model"]["id"], "two");
@@ -104,7 +104,7 @@ async fn one_model_is_loaded_at_a_time_and_the_present_one_serves_meanwhile() {
     let mut slow = Box::pin(server.activate(&["slow"]));
     let keeper = tokio::select! {
         answered = &mut slow => panic!("nobody let it through: {}", answered.text()),
-        keeper = keeper.entered() => keeper,
+        keeper = keeper.until_entered() => keeper,
     };
     server.activate(&["two"]).await.problem(409, "activation-in-progress");
     let folders = server.folders().await;

@@ -1,9 +1,9 @@
 //! Models that say who they are in their captions, and wait where a test wants them to.
 
+use super::support::gate::Gate;
 use expansionnet::captioning::{Model, Prepare};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use trainer::captioner::{Caption, InferenceError, ModelInfo, PreparedImage, SearchOptions, model_id};
 
 /// A model that signs its captions with its id.
@@ -11,46 +11,6 @@ pub struct Signing {
     info: ModelInfo,
     /// Stops each batch of a model `held` until it is let through.
     gate: Option<Arc<Gate>>,
-}
-
-/// Lets work through one by one.
-pub struct Gate {
-    entered: Mutex<Sender<()>>,
-    go: Mutex<Receiver<()>>,
-}
-
-impl Gate {
-    fn pass(&self) {
-        self.entered.lock().expect("not poisoned").send(()).ok();
-        self.go.lock().expect("not poisoned").recv().ok();
-    }
-}
-
-/// The other side of a gate; dropping it opens the gate.
-pub struct Keeper {
-    entered: Receiver<()>,
-    go: Sender<()>,
-}
-
-impl Keeper {
-    pub async fn entered(self) -> Keeper {
-        tokio::task::spawn_blocking(move || {
-            self.entered.recv().expect("somebody comes");
-            self
-        })
-        .await
-        .expect("no panic")
-    }
-
-    pub fn let_through(&self) {
-        self.go.send(()).expect("somebody waits");
-    }
-}
-
-pub fn gate() -> (Arc<Gate>, Keeper) {
-    let (tell, entered) = channel();
-    let (go, wait) = channel();
-    (Arc::new(Gate { entered: Mutex::new(tell), go: Mutex::new(wait) }), Keeper { entered, go })
 }
 
 impl Model for Signing {
@@ -67,7 +27,7 @@ impl Model for Signing {
 
     fn encode(&self, images: &[PreparedImage]) -> Result<Vec<u32>, InferenceError> {
         if let Some(gate) = &self.gate {
-            gate.pass();
+            gate.pass(images.len());
         }
         Ok(images.iter().map(|image| image.planes[0] as u32).collect())
     }
@@ -101,7 +61,7 @@ pub fn load(folders: &[PathBuf], gate: Option<&Arc<Gate>>) -> Result<Signing, St
     if let Some(gate) = gate
         && named("slow")
     {
-        gate.pass();
+        gate.pass(0);
     }
     let id = members.join("+");
     let info = ModelInfo {

@@ -1,10 +1,9 @@
 //! A model that says how large the picture is, can be held in mid-work, and fails on pictures of certain widths.
 
+use super::gate::{Gate, Keeper, gate};
 use expansionnet::captioning::{CaptionService, Model, Prepare, QueueSettings};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use trainer::captioner::{Caption, InferenceError, ModelInfo, PreparedImage, SearchOptions};
 
 /// Pictures of this width make the model panic.
@@ -23,72 +22,32 @@ pub const MAX_LENGTH: usize = 20;
 /// The fake.
 pub struct FakeModel {
     info: ModelInfo,
-    gate: Option<Gate>,
+    /// Before each batch.
+    gate: Option<Arc<Gate>>,
     /// Before the preparation of each picture.
-    intake_gate: Option<Arc<Mutex<Gate>>>,
+    intake_gate: Option<Arc<Gate>>,
     /// Set when the model is dropped.
     dropped: Arc<AtomicBool>,
-}
-
-/// Stops each batch until it is let through.
-struct Gate {
-    entered: Sender<usize>,
-    go: Receiver<()>,
-}
-
-/// The other side of a [`Gate`]. Dropping it opens the gate for good.
-pub struct Keeper {
-    entered: Receiver<usize>,
-    go: Sender<()>,
-}
-
-impl Keeper {
-    /// Waits until a batch is in the model's hands; gives its size.
-    pub fn entered(&self) -> usize {
-        self.entered.recv_timeout(Duration::from_secs(20)).expect("the model gets a batch")
-    }
-
-    /// Lets a batch through.
-    pub fn let_through(&self) {
-        self.go.send(()).expect("the model is there");
-    }
-
-    /// Opens the gate for good and gives the sizes of the batches that nobody asked about.
-    pub fn open(self) -> Receiver<usize> {
-        self.entered
-    }
-}
-
-impl Gate {
-    fn pass(&self, photos: usize) {
-        self.entered.send(photos).ok();
-        self.go.recv().ok();
-    }
 }
 
 impl FakeModel {
     /// A model that works at once.
     pub fn new() -> FakeModel {
-        FakeModel::with_gate(None)
+        FakeModel { info: info(), gate: None, intake_gate: None, dropped: Arc::default() }
     }
 
     /// A model that stops at each batch.
     pub fn gated() -> (FakeModel, Keeper) {
-        let (tell, entered) = channel();
-        let (go, wait) = channel();
-        let gate = Gate { entered: tell, go: wait };
-        (FakeModel::with_gate(Some(gate)), Keeper { entered, go })
+        let ((gate, keeper), mut model) = (gate(), FakeModel::new());
+        model.gate = Some(gate);
+        (model, keeper)
     }
 
     /// A model that stops before each picture is prepared.
     pub fn gated_intake() -> (FakeModel, Keeper) {
-        let (mut model, keeper) = FakeModel::gated();
-        model.intake_gate = model.gate.take().map(|gate| Arc::new(Mutex::new(gate)));
+        let ((gate, keeper), mut model) = (gate(), FakeModel::new());
+        model.intake_gate = Some(gate);
         (model, keeper)
-    }
-
-    fn with_gate(gate: Option<Gate>) -> FakeModel {
-        FakeModel { info: info(), gate, intake_gate: None, dropped: Arc::default() }
     }
 
     /// Tells whether the model is gone.
@@ -144,7 +103,7 @@ impl Model for FakeModel {
         let gate = self.intake_gate.clone();
         Arc::new(move |image| {
             if let Some(gate) = &gate {
-                gate.lock().expect("not poisoned").pass(1);
+                gate.pass(1);
             }
             assert_ne!(image.width(), UNPREPARABLE, "the preparation panics on purpose");
             Ok(picture(image.width(), image.height()))

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+#[path = "program.rs"]
+mod program;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
@@ -12,8 +15,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
+use program::{forget_settings, program};
 use reqwest::multipart::{Form, Part};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use signal_hook::consts::{SIGKILL, SIGTERM};
 
@@ -38,16 +43,12 @@ impl Server {
 
     /// The same with further settings, by the names of their variables: `("STORAGE__UNDO_MINUTES", "1")`.
     pub async fn start_with(storage: &Path, settings: &[(&str, &str)]) -> Result<Self> {
-        Self::start_as(Command::new(env!("CARGO_BIN_EXE_expansionnet")), storage, settings).await
+        Self::start_as(program(), storage, settings).await
     }
 
     /// The same by a command that becomes the server: `serve` is its last argument.
     pub async fn start_as(mut command: Command, storage: &Path, settings: &[(&str, &str)]) -> Result<Self> {
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("EXPANSIONNET_") {
-                command.env_remove(name);
-            }
-        }
+        forget_settings(&mut command);
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         command
             .arg("serve")
@@ -95,10 +96,7 @@ impl Server {
 
     /// Asks the server to stop (SIGTERM).
     pub fn terminate(&self) -> Result<()> {
-        // The shell's own `kill`: not every system has one as a program.
-        let sent = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &self.process.id().to_string()]).status()?;
-        ensure!(sent.success(), "no signal could be sent");
-        Ok(())
+        Ok(kill_process(Pid::from_child(&self.process), Signal::TERM)?)
     }
 
     /// How the process ended; an error when it did not within the limit.

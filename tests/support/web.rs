@@ -8,6 +8,7 @@ use axum::response::Response;
 use expansionnet::captioning::{Folders, Model, Models, QueueSettings};
 use expansionnet::config::Config;
 use expansionnet::store::Store;
+use expansionnet::training::{Jobs, Program};
 use expansionnet::web::{AppState, app};
 use http_body_util::BodyExt;
 use image::{ImageFormat, RgbImage};
@@ -104,7 +105,11 @@ impl TestApp {
             timeout: Duration::from_secs(config.captioning.request_timeout_seconds),
         };
         let models = Models::start(Folders::new(&config.model), queue, store.clone(), load).await.expect("a thread");
-        TestApp { router: app(AppState::new(config, models.clone(), store)), models, directory }
+        // In the trainer's place a program that does nothing: it would be this test else.
+        let program = Program { path: "true".into(), jars: directory.path().join("jars") };
+        let jobs = Jobs::new(&config.training, store.clone(), program);
+        let state = AppState::new(config, models.clone(), store).with_jobs(jobs);
+        TestApp { router: app(state), models, directory }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answered {

@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::Value;
 use support::recompute::RecomputingDecoder;
-use support::{CHECKPOINT, TOLERANCE, Tiny, floats, integers, reference_json, reference_tensors, tiny_model};
+use support::{CHECKPOINT, TOLERANCE, Tiny, drawn, floats, integers, reference_json, reference_tensors, tiny_model};
 use tch::{Tensor, no_grad};
 use trainer::decoding::{
     Beam, BeamSearchOptions, Ensemble, IncrementalDecoder, JoinedProjections, StepDecoder, beam_search,
@@ -80,8 +80,7 @@ fn the_ensemble_averages_probabilities() {
 #[test]
 fn a_batch_gives_what_each_image_gives_alone() {
     let tiny = tiny_model(CHECKPOINT);
-    tch::manual_seed(3);
-    let encoded = Tensor::randn([7, 9, 32], (tch::Kind::Float, tch::Device::Cpu)) * 2.;
+    let encoded = drawn(3, || Tensor::randn([7, 9, 32], (tch::Kind::Float, tch::Device::Cpu))) * 2.;
     let joined = JoinedProjections::of(&tiny.model.body.decoder);
     let decoder = IncrementalDecoder::new(&tiny.model.body.decoder, &joined);
     let together = search(&decoder, &encoded, 7, 4, 20);
@@ -98,10 +97,11 @@ fn incremental_decoding_equals_recomputing() {
     let tiny = tiny_model(CHECKPOINT);
     let mut decoder_of_random_weights = tiny_model(CHECKPOINT);
     for seed in 0..4 {
-        tch::manual_seed(seed);
-        randomize(&mut decoder_of_random_weights);
-        for tiny in [&tiny, &decoder_of_random_weights] {
-            let encoded = Tensor::randn([3, 9, 32], (tch::Kind::Float, tch::Device::Cpu));
+        let encodings = drawn(seed, || {
+            randomize(&mut decoder_of_random_weights);
+            [(); 2].map(|()| Tensor::randn([3, 9, 32], (tch::Kind::Float, tch::Device::Cpu)))
+        });
+        for (tiny, encoded) in [&tiny, &decoder_of_random_weights].into_iter().zip(encodings) {
             let joined = JoinedProjections::of(&tiny.model.body.decoder);
             let incremental = IncrementalDecoder::new(&tiny.model.body.decoder, &joined);
             let recomputing = RecomputingDecoder(&tiny.model.body.decoder);

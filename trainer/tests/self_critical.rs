@@ -3,7 +3,7 @@
 mod support;
 
 use support::recompute::RecomputingDecoder;
-use support::{CHECKPOINT, Tiny, reference_json, reference_tensors, tiny_model_to_train};
+use support::{CHECKPOINT, Tiny, drawn, reference_json, reference_tensors, tiny_model_to_train};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 use trainer::data::Inputs;
@@ -69,7 +69,7 @@ fn one_pass_has_the_loss_and_gradients_of_the_step_by_step_form() {
 fn is_as_step_by_step(temperature: f64) {
     let (store, network) = to_train(Dropouts::default());
     let options = SamplingOptions { temperature, ..OPTIONS };
-    let rollout = roll_out(&network, &images(), SOS, EOS, &options, true).expect("rolls out");
+    let rollout = drawn(5, || roll_out(&network, &images(), SOS, EOS, &options, true)).expect("rolls out");
     let rewards = rewards(&rollout.captions);
     let lengths: Vec<usize> = rollout.captions.iter().flatten().map(Vec::len).collect();
     assert!(lengths.iter().any(|&length| length != lengths[0]), "captions of different lengths: {lengths:?}");
@@ -97,7 +97,7 @@ fn dropout_acts_on_the_scores_of_the_drawn_captions() {
     let (_store, plain) = to_train(Dropouts::default());
     let (_store, dropping) = to_train(Dropouts { decoder: 0.3, ..Dropouts::default() });
     let difference = |network: &Network| {
-        let rollout = roll_out(network, &images(), SOS, EOS, &OPTIONS, true).expect("rolls out");
+        let rollout = drawn(5, || roll_out(network, &images(), SOS, EOS, &OPTIONS, true)).expect("rolls out");
         let without = step_by_step(&plain, &images(), &rollout.captions, 1.);
         (rollout.log_probs - without).abs().max().double_value(&[])
     };

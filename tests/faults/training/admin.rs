@@ -1,13 +1,13 @@
 //! An admin over HTTP, and a run as the admin and the disk know it.
 
-use crate::made_dataset::MadeDataset;
+use crate::made_dataset::{MadeDataset, model_settings};
 use crate::server::Server;
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Client, Method, redirect::Policy};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 pub const PASSWORD: &str = "correct horse battery";
@@ -65,22 +65,21 @@ impl Admin {
 
 /// A request for the first two phases on the made dataset, with a model as small as its pictures.
 pub fn request(made: &MadeDataset, epochs: u64) -> Value {
-    json!({
+    let mut request = json!({
         "name": "Made", "recipe": "photos14k", "phases": ["features", "xe"], "device": "cpu",
         "settings": {
             "seed": 1, "data.dataset": made.path("dataset.json"), "data.images": made.path("images"),
             "data.min_occurrences": 1, "weights.backbone": made.path("backbone.safetensors"),
-            "model.backbone": "swin", "model.image_size": 32, "model.swin_patch_size": 4, "model.swin_embed_dim": 16,
-            "model.swin_depths": [1, 1], "model.swin_num_heads": [1, 2], "model.swin_window_size": 4,
-            "model.swin_mlp_ratio": 2, "model.d_model": 32, "model.num_encoder_layers": 1,
-            "model.num_decoder_layers": 1, "model.num_heads": 2, "model.d_ff": 64,
-            "model.encoder_expansion_lengths": [4, 8], "model.decoder_expansion_length": 4,
             "features.kind": "float32", "xe-end-to-end.image_size": null, "xe.body": "", "xe.epochs": epochs,
             "xe.batch_size": 4, "xe.learning_rate": 4e-3, "xe.warmup_iterations": 5, "xe.anneal": 1.0,
             "xe.dropouts.encoder": 0, "xe.dropouts.decoder": 0,
             "xe.dropouts.encoder_input": 0, "xe.dropouts.decoder_input": 0, "xe.dropouts.other": 0.1,
         },
-    })
+    });
+    for (key, value) in model_settings() {
+        request["settings"][key] = value;
+    }
+    request
 }
 
 /// A run.
@@ -172,10 +171,8 @@ impl Run {
             let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
             let arguments: Vec<_> = line.split(|&byte| byte == 0).map(String::from_utf8_lossy).collect();
             if arguments.iter().any(|argument| *argument == folder) && arguments.iter().any(|one| one == "train") {
-                let pid = process.file_name().to_string_lossy().into_owned();
-                let sent = Command::new("sh").args(["-c", &format!("kill -KILL {pid}")]).status()?;
-                ensure!(sent.success(), "no signal could be sent");
-                return Ok(());
+                let pid = Pid::from_raw(process.file_name().to_string_lossy().parse()?).context("a number")?;
+                return Ok(kill_process(pid, Signal::KILL)?);
             }
         }
         bail!("no process trains in {folder}")

@@ -1,4 +1,4 @@
-//! The reward of self-critical training: CIDEr-D against the training captions, with `EOS` as a word.
+//! The reward of self-critical training: CIDEr-D against the training captions, with their end as a word.
 
 use super::cider::{FrequencyCounter, score};
 use super::{DocumentFrequencies, NGrams, Words};
@@ -11,7 +11,7 @@ pub const SACRE_EOS: &str = "STANDARDwInit+Cider-D[n4,s6.0]+average[nspi5]+1.0.0
 /// Scores sampled captions against the training captions, whose document frequencies are fixed.
 pub struct CiderReward {
     words: Words,
-    /// By image and caption the numbers of its words, `EOS` included. The n-grams of all training
+    /// By image and caption the numbers of its words, its end included. The n-grams of all training
     /// captions would take ten times the memory and are counted again in little time.
     references: Vec<Vec<Vec<u32>>>,
     frequencies: DocumentFrequencies,
@@ -37,15 +37,16 @@ pub enum RewardError {
         images: usize,
     },
     /// A training image has nothing to compare with.
-    #[error("training image {image} has no captions")]
+    #[error("the training image at place {image} (counted from 0) has no captions")]
     NoReferences {
-        /// The image.
+        /// Its place among the training images, which is not the number that the dataset gives it.
         image: usize,
     },
 }
 
 impl CiderReward {
-    /// Prepares the training captions as they stand in the dataset, a list an image.
+    /// Prepares the training captions as they stand in the dataset, a list an image; `eos` is the vocabulary's word
+    /// for their end.
     ///
     /// # Errors
     /// When an image has no captions.
@@ -68,8 +69,8 @@ impl CiderReward {
         Ok(CiderReward { words, references, frequencies: counter.finish() })
     }
 
-    /// Rewards of the captions sampled for each of these training images, given as words without `SOS`
-    /// and, where the caption ended, with `EOS`.
+    /// Rewards of the captions sampled for each of these training images, given as words without the one for the start
+    /// and, where the caption ended, with the one for the end.
     ///
     /// # Errors
     /// When the lists differ in length or there is no such image.
@@ -96,19 +97,18 @@ impl CiderReward {
     }
 }
 
-/// The baseline of each caption of an image: the mean reward of its other captions, of which there must be one.
-pub fn baselines(rewards: &[f64]) -> Vec<f64> {
-    let sum: f64 = rewards.iter().sum();
-    rewards.iter().map(|reward| (sum - reward) / (rewards.len() - 1) as f64).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn reward() -> CiderReward {
+        reward_with("EOS")
+    }
+
+    /// With this word for the end of captions.
+    fn reward_with(eos: &str) -> CiderReward {
         let captions = vec![vec!["A dog runs.", "dog runs"], vec!["Two cats sleep"]];
-        CiderReward::new(&captions, "EOS").expect("every image has captions")
+        CiderReward::new(&captions, eos).expect("every image has captions")
     }
 
     #[test]
@@ -126,6 +126,18 @@ mod tests {
     }
 
     #[test]
+    fn the_end_counts_by_whatever_name_the_vocabulary_has_for_it() {
+        let of_a_reference = |reward: &CiderReward, end: &str| {
+            let captions = [vec![vec!["two", "cats", "sleep", end]]];
+            reward.rewards(&[1], &captions).expect("the image is there")[0][0]
+        };
+        let otherwise = reward_with("</s>");
+        let (full, same) = (of_a_reference(&reward(), "EOS"), of_a_reference(&otherwise, "</s>"));
+        assert!((full - 10.0).abs() < 1e-12 && (same - full).abs() < 1e-12, "{same} instead of {full}");
+        assert!(of_a_reference(&otherwise, "EOS") < full, "a word that its vocabulary lacks");
+    }
+
+    #[test]
     fn wrong_batches_are_refused() {
         let caption = vec![vec!["a"]];
         let wrong = reward().rewards(&[7], std::slice::from_ref(&caption)).unwrap_err();
@@ -133,11 +145,8 @@ mod tests {
         let wrong = reward().rewards(&[0, 1], &[caption]).unwrap_err();
         assert_eq!(wrong, RewardError::Lengths { images: 2, captions: 1 });
         let none: Vec<Vec<&str>> = vec![vec!["a"], vec![]];
-        assert_eq!(CiderReward::new(&none, "EOS").err(), Some(RewardError::NoReferences { image: 1 }));
-    }
-
-    #[test]
-    fn the_baseline_is_the_mean_of_the_others() {
-        assert_eq!(baselines(&[1.0, 2.0, 6.0]), [4.0, 3.5, 1.5]);
+        let wrong = CiderReward::new(&none, "EOS").err().expect("an image has no captions");
+        assert_eq!(wrong, RewardError::NoReferences { image: 1 });
+        assert_eq!(wrong.to_string(), "the training image at place 1 (counted from 0) has no captions");
     }
 }

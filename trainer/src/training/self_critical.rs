@@ -86,8 +86,8 @@ fn advantages(rewards: &[f64]) -> impl Iterator<Item = f32> {
     rewards.iter().zip(baselines(rewards)).map(|(reward, baseline)| (reward - baseline) as f32)
 }
 
-/// What each reward of an image is compared with: the mean of the others.
-pub(super) fn baselines(rewards: &[f64]) -> impl Iterator<Item = f64> {
+/// What each reward of an image is compared with: the mean of the others, 0 where there are none.
+pub fn baselines(rewards: &[f64]) -> impl Iterator<Item = f64> {
     let sum: f64 = rewards.iter().sum();
     let others = rewards.len().saturating_sub(1).max(1) as f64;
     rewards.iter().map(move |reward| (sum - reward) / others)

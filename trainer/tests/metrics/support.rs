@@ -2,9 +2,10 @@
 #![allow(dead_code)]
 
 use serde_json::Value;
-use trainer::metrics::reward::baselines;
+use tch::Tensor;
 use trainer::metrics::{Bootstrap, Candidate, CiderReward, EvaluationSettings, Jars, Report, Scores};
 use trainer::metrics::{TokenizedCandidate, evaluate, tokenize_all};
+use trainer::training::self_critical::{baselines, self_critical_loss};
 
 /// A caption with its references.
 pub struct Case {
@@ -76,16 +77,13 @@ pub fn assert_reward(references: &[Vec<String>], expected: &Value) {
         lists("sampled").map(|captions| captions.as_array().expect("a list").iter().map(texts).collect()).collect();
     let reward = CiderReward::new(references, "EOS").expect("every image has captions");
     let rewards = reward.rewards(&images, &sampled).expect("the images are there");
-    let mut terms = Vec::new();
-    let expectations = lists("rewards").zip(lists("baselines")).zip(lists("log_probabilities"));
-    for (rewards, ((their_rewards, their_baselines), log_probabilities)) in rewards.iter().zip(expectations) {
-        let baselines = baselines(rewards);
+    assert_eq!(rewards.len(), lists("rewards").len());
+    for (rewards, (their_rewards, their_baselines)) in rewards.iter().zip(lists("rewards").zip(lists("baselines"))) {
         assert_close("reward", rewards, &numbers(their_rewards), 1e-6);
-        assert_close("baseline", &baselines, &numbers(their_baselines), 1e-6);
-        let surprises = numbers(log_probabilities).into_iter().map(|log_probability| -log_probability);
-        let advantages = rewards.iter().zip(&baselines).map(|(reward, baseline)| reward - baseline);
-        terms.extend(advantages.zip(surprises).map(|(advantage, surprise)| advantage * surprise));
+        assert_close("baseline", &baselines(rewards).collect::<Vec<_>>(), &numbers(their_baselines), 1e-6);
     }
-    let loss = terms.iter().sum::<f64>() / terms.len() as f64;
-    assert_close("loss", &[loss], &[expected["loss"].as_f64().expect("a number")], 1e-6);
+    let log_probs: Vec<f32> = lists("log_probabilities").flat_map(numbers).map(|number| number as f32).collect();
+    let loss = self_critical_loss(&Tensor::from_slice(&log_probs), &rewards).double_value(&[]);
+    // Training computes it in float32, the original's figure is a float64.
+    assert_close("loss", &[loss], &[expected["loss"].as_f64().expect("a number")], 1e-5);
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code, missing_docs)]
 
 use image::{Rgb, RgbImage};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use tch::nn::VarStore;
 use tch::{Device, Tensor};
@@ -135,7 +135,7 @@ clip_gradients = 5.0
     }
 
     fn write_backbone(&self) {
-        let mut sizes: serde_json::Value = toml::from_str::<serde_json::Value>(MODEL).expect("parses");
+        let mut sizes = sizes();
         (sizes["vocab_size"], sizes["max_sequence_length"]) = (json!(8), json!(8));
         let config: ModelConfig = serde_json::from_value(sizes).expect("the sizes fit together");
         tch::manual_seed(4);
@@ -144,6 +144,16 @@ clip_gradients = 5.0
         let weights: Vec<(String, Tensor)> = store.variables().into_iter().collect();
         Tensor::write_safetensors(&weights, self.path("backbone.safetensors")).expect("writable");
     }
+}
+
+fn sizes() -> Value {
+    toml::from_str(MODEL).expect("parses")
+}
+
+/// The model's sizes as values of a recipe, by their keys: `model.d_model` is 32.
+pub fn model_settings() -> Vec<(String, Value)> {
+    let sizes: Map<String, Value> = serde_json::from_value(sizes()).expect("an object");
+    sizes.into_iter().map(|(name, size)| (format!("model.{name}"), size)).collect()
 }
 
 /// Every colour and shape.

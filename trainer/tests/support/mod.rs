@@ -6,6 +6,7 @@ pub mod recompute;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 use trainer::checkpoint::{NamedTensors, load_named, read_tensors};
@@ -35,11 +36,21 @@ pub fn tiny_model_to_train(checkpoint: &str, dropouts: Dropouts) -> Tiny {
     let config = std::fs::read(fixture("tiny_model/config.json")).expect("the fixture is there");
     let config: ModelConfig = serde_json::from_slice(&config).expect("the fixture parses");
     let store = VarStore::new(Device::Cpu);
-    let model = CaptioningModel::new(&store.root(), &config, dropouts);
+    // Drawn, though the checkpoint's weights take their place.
+    let model = drawn(0, || CaptioningModel::new(&store.root(), &config, dropouts));
     let mut tensors = read_tensors(&fixture("tiny_model").join(checkpoint)).expect("the checkpoint reads");
     tensors.retain(|name, _| !name.ends_with("relative_position_index") && !name.ends_with("attn_mask"));
     load_named(&store, &tensors).expect("the checkpoint fits");
     Tiny { store, model, config }
+}
+
+/// What is drawn from this seed. libtorch's random numbers are the process's: tests that run beside this one draw theirs
+/// before or afterwards.
+pub fn drawn<T>(seed: i64, draw: impl FnOnce() -> T) -> T {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    tch::manual_seed(seed);
+    draw()
 }
 
 pub const CHECKPOINT: &str = "checkpoint_rf.pth";

@@ -16,7 +16,7 @@ mod worker;
 pub use batch_sizes::BatchSizes;
 pub use intake::{HeldPixels, Intake, IntakeError, Photo};
 pub use model::{Model, Prepare};
-pub use models::{ActivateError, Activation, FailedActivation, Folders, ListedModel, ModelState, Models};
+pub use models::{ActivateError, Activation, FailedActivation, Folders, ListedModel, ModelState, Models, RemoveError};
 pub use service::CaptionService;
 
 use std::sync::Arc;
@@ -96,6 +96,16 @@ pub enum Status {
     Ready(Arc<Loaded>),
     /// Not to come up, or gone: the reason.
     Failed(String),
+}
+
+impl Status {
+    /// The model, while it captions.
+    pub fn info(&self) -> Option<&ModelInfo> {
+        match self {
+            Status::Ready(loaded) => Some(&loaded.info),
+            Status::Loading | Status::Failed(_) => None,
+        }
+    }
 }
 
 /// Milliseconds with one decimal, which is what a clock on a busy machine is good for.

@@ -14,6 +14,7 @@ use crate::store::{Store, StoreError};
 use catalog::{Found, without_path};
 use serde::Serialize;
 use std::fmt::Display;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +68,8 @@ pub struct ListedModel {
     pub reason: Option<String>,
     /// Bytes of its weights; 0 for a broken one.
     pub bytes: u64,
+    /// Whether the settings name it.
+    pub configured: bool,
 }
 
 /// Where a model is.
@@ -116,6 +119,20 @@ pub enum ActivateError {
     /// The system gave no thread, or the task that loads died.
     #[error("the model cannot be started: {0}")]
     Start(String),
+}
+
+/// Why a model folder was not removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// There is no such folder, or the settings name it.
+    #[error("there is no model `{0}` that can be deleted")]
+    Unknown(String),
+    /// It captions photos, or may soon.
+    #[error("the model `{0}` is in service or being loaded: put another one into service first")]
+    InUse(String),
+    /// The system refuses, or the task died.
+    #[error("the model's folder cannot be removed: {0}")]
+    Io(#[from] io::Error),
 }
 
 impl Models {
@@ -195,9 +212,9 @@ impl Models {
             Vec::new()
         });
         let (active, activation) = (self.active().status(), self.activation());
-        let state = |id: &String| match &active {
+        let state = |id: &String| match active.info() {
             _ if activation.loading.contains(id) => Some(ModelState::Loading),
-            Status::Ready(loaded) if loaded.info.members.contains(id) => Some(ModelState::Active),
+            Some(info) if info.members.contains(id) => Some(ModelState::Active),
             _ => None,
         };
         found.into_iter().map(|found| ListedModel::new(state(&found.id), found)).collect()
@@ -236,6 +253,32 @@ impl Models {
         }))
     }
 
+    /// Removes a model folder that is neither in service nor named by the settings.
+    ///
+    /// # Errors
+    /// See [`RemoveError`].
+    pub async fn remove(&self, id: &str) -> Result<(), RemoveError> {
+        let (models, id) = (self.clone(), id.to_owned());
+        let removing = tokio::task::spawn_blocking(move || models.remove_now(&id));
+        removing.await.unwrap_or_else(|died| Err(io::Error::other(died).into()))
+    }
+
+    fn remove_now(&self, id: &str) -> Result<(), RemoveError> {
+        let folder = self.inner.folders.removable(id).ok_or_else(|| RemoveError::Unknown(id.to_owned()))?;
+        // Out of reach at once, whoever wants it into service meanwhile: names that begin so are no models'.
+        let hidden = folder.with_file_name(format!(".deleted-{id}"));
+        // That of a server which was killed meanwhile.
+        let _ = std::fs::remove_dir_all(&hidden);
+        {
+            let state = self.inner.state();
+            if state.uses(id) {
+                return Err(RemoveError::InUse(id.to_owned()));
+            }
+            std::fs::rename(&folder, &hidden)?;
+        }
+        Ok(std::fs::remove_dir_all(&hidden)?)
+    }
+
     /// Waits until the model in service is given up; gives the reason.
     pub async fn failed(&self) -> String {
         let mut changes = self.inner.changes.subscribe();
@@ -252,6 +295,19 @@ impl Models {
     }
 }
 
+impl State {
+    /// Whether a model captions photos or is being loaded; at the start of a server that may be any.
+    fn uses(&self, id: &str) -> bool {
+        let named = |models: &[String]| models.iter().any(|model| model == id);
+        let serves = match self.service.status() {
+            Status::Loading => true,
+            Status::Ready(loaded) => named(&loaded.info.members),
+            Status::Failed(_) => false,
+        };
+        serves || named(&self.activation.loading)
+    }
+}
+
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that holds the lock can leave the state half-changed.
@@ -262,7 +318,8 @@ impl Inner {
 impl ListedModel {
     fn new(state: Option<ModelState>, found: Found) -> ListedModel {
         let on_disk = if found.fault.is_some() { ModelState::Broken } else { ModelState::OnDisk };
-        ListedModel { id: found.id, state: state.unwrap_or(on_disk), reason: found.fault, bytes: found.bytes }
+        let Found { id, bytes, fault: reason, configured } = found;
+        ListedModel { id, state: state.unwrap_or(on_disk), reason, bytes, configured }
     }
 }
 

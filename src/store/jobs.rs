@@ -11,7 +11,7 @@ mod record;
 mod status;
 
 pub use events::{EventFilter, EventLine, StoredEvent};
-pub use points::{Point, Series, SeriesQuery};
+pub use points::{FigureRange, Point, Series, SeriesQuery};
 pub use record::Recorded;
 pub use status::{JobStatus, PhaseState, PhaseStatus, Progress};
 
@@ -64,6 +64,10 @@ pub enum Work {
         models: Vec<String>,
         /// What admins call them.
         names: Vec<String>,
+        /// The checkpoint that each was made of for this evaluation; none for a model folder. Evaluations from before
+        /// this was kept have no such list.
+        #[serde(default)]
+        checkpoints: Vec<Option<CheckpointName>>,
         /// The dataset's file.
         dataset: String,
         /// Folder of its images.
@@ -75,6 +79,18 @@ pub enum Work {
         /// The first images of each split only.
         limit: Option<usize>,
     },
+}
+
+/// A checkpoint that somebody names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointName {
+    /// The job's id.
+    pub job: String,
+    /// The phase.
+    pub phase: String,
+    /// `state-00004000` or `best-00003600`.
+    pub name: String,
 }
 
 impl Work {
@@ -244,6 +260,18 @@ impl Store {
             .fetch_all(&self.database)
             .await?;
         rows.into_iter().map(StoredJob::try_from).collect()
+    }
+
+    /// Puts a job that waits before all others. False when it does not wait.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn put_job_first(&self, id: &str) -> Result<bool, StoreError> {
+        let moved = sqlx::query(
+            "UPDATE jobs SET queued_at = (SELECT strftime('%Y-%m-%dT%H:%M:%fZ', MIN(queued_at), '-0.001 seconds') \
+             FROM jobs WHERE state = 'queued') WHERE id = ? AND state = 'queued'",
+        );
+        Ok(moved.bind(id).execute(&self.writer).await?.rows_affected() > 0)
     }
 
     /// Moves a job from one of these states to another. False when it was in none of them.

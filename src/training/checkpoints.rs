@@ -1,5 +1,8 @@
 //! A run's checkpoints made into model folders: to download, to judge, to put into service.
 
+pub use crate::store::CheckpointName;
+
+use super::recipes;
 use crate::store::{StoredJob, Work};
 use std::fs::File;
 use std::io;
@@ -8,18 +11,6 @@ use trainer::training::{CheckpointInfo, TrainError, checkpoints, package_checkpo
 
 /// Begins the name of a folder in which a download is made.
 pub(super) const FOLDER_PREFIX: &str = ".download-";
-
-/// A checkpoint that somebody names.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CheckpointName {
-    /// The job's id.
-    pub job: String,
-    /// The phase.
-    pub phase: String,
-    /// `state-00004000` or `best-00003600`.
-    pub name: String,
-}
 
 /// Why there is no model folder.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +39,13 @@ pub fn of_run(job: &StoredJob) -> Result<Vec<(String, CheckpointInfo)>, Checkpoi
         }
     }
     Ok(found)
+}
+
+/// Phases of a run that learn of captions alone, and whose checkpoints give no model of photos. Blocks.
+pub fn without_photos(job: &StoredJob) -> Vec<String> {
+    // A recipe that cannot be read says nothing against them: who wants a model is told.
+    let phases = recipes::of_run(Path::new(&job.folder)).map(|recipe| recipe.phases).unwrap_or_default();
+    phases.iter().filter(|phase| recipes::sees_captions(phase)).map(|phase| phase.name().to_owned()).collect()
 }
 
 /// What the model of a checkpoint is called: the run by name and number, the phase, the checkpoint.

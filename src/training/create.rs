@@ -1,12 +1,14 @@
 //! A new job: checked, its folder made, its recipe written into it.
 
 use super::Jobs;
+use super::checkpoints::CheckpointFault;
 use super::recipes::{self, RecipeFault};
 use crate::store::{JobStatus, NewJob, PhaseStatus, StoreError, StoredJob, Work, new_job_id};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::io;
 use std::path::{Path, PathBuf};
+use tokio::task::JoinError;
 use trainer::device::DeviceChoice;
 use trainer::training::{Phase, Recipe};
 
@@ -48,6 +50,9 @@ pub enum CreateError {
     /// Something else that was asked for cannot be.
     #[error("{0}")]
     Invalid(String),
+    /// A checkpoint that was named gives no model.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointFault),
     /// The folder cannot be made.
     #[error("{}: {source}", path.display())]
     Folder {
@@ -56,6 +61,9 @@ pub enum CreateError {
         /// What the system said.
         source: io::Error,
     },
+    /// A thread that works at it died.
+    #[error("working ended unexpectedly: {0}")]
+    Died(#[from] JoinError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -80,36 +88,36 @@ impl Jobs {
         let Chosen { recipe, origin, cloned_from, phases } = self.choose(request).await?;
         let invalid = |error: toml::ser::Error| CreateError::Invalid(error.to_string());
         let toml = toml::to_string(&recipe).map_err(invalid)?;
+        let device = device_name(request.device);
+        let seconds = self.inner.measured(&toml, &device);
         let status = |phase: &Phase| {
             let selected = phases.iter().any(|name| name == phase.name());
-            PhaseStatus::waiting(phase.name(), recipes::step(phase), selected)
+            let mut status = PhaseStatus::waiting(phase.name(), recipes::step(phase), selected);
+            status.sees_captions = recipes::sees_captions(phase);
+            status.expected_seconds = seconds.get(phase.name()).copied();
+            status
         };
         let status = JobStatus { phases: recipe.phases.iter().map(status).collect(), ..JobStatus::default() };
+        let (id, name) = (new_job_id(), job_name(request.name.as_deref(), &origin)?);
         let job = NewJob {
-            id: new_job_id(),
-            name: job_name(request.name.as_deref(), &origin)?,
-            folder: String::new(),
-            device: device_name(request.device),
+            folder: self.folder_for(&id, &name)?.display().to_string(),
+            id,
+            name,
+            device,
             recipe: origin,
             cloned_from,
             work: Work::Train { phases },
             status,
             start: request.start,
         };
-        let folder = self.folder_for(&job)?;
-        self.keep(job, folder, &[(recipes::FILE, toml)]).await
+        self.keep(job, &[(recipes::FILE, toml)]).await
     }
 
     /// Makes a job's folder and files, keeps it, and wakes the queue.
-    pub(super) async fn keep(
-        &self,
-        mut job: NewJob,
-        folder: PathBuf,
-        files: &[(&str, String)],
-    ) -> Result<StoredJob, CreateError> {
-        job.folder = folder.display().to_string();
+    pub(super) async fn keep(&self, job: NewJob, files: &[(&str, String)]) -> Result<StoredJob, CreateError> {
+        let folder = Path::new(&job.folder);
         let kept = async {
-            write_all(&folder, files).await?;
+            write_all(folder, files).await?;
             Ok(self.inner.store.create_job(&job).await?)
         };
         match kept.await {
@@ -119,7 +127,7 @@ impl Jobs {
                 Ok(job)
             }
             Err(error) => {
-                let _ = tokio::fs::remove_dir_all(&folder).await;
+                let _ = tokio::fs::remove_dir_all(folder).await;
                 Err(error)
             }
         }
@@ -144,11 +152,11 @@ impl Jobs {
     }
 
     /// A folder that is not there yet, named so that people find it.
-    pub(super) fn folder_for(&self, job: &NewJob) -> Result<PathBuf, CreateError> {
+    pub(super) fn folder_for(&self, id: &str, name: &str) -> Result<PathBuf, CreateError> {
         let directory = &self.inner.settings.directory;
         let failed = |source| CreateError::Folder { path: directory.clone(), source };
-        let random = job.id.rsplit('-').next().unwrap_or(&job.id);
-        Ok(std::path::absolute(directory).map_err(failed)?.join(format!("{}-{random}", slug(&job.name))))
+        let random = id.rsplit('-').next().unwrap_or(id);
+        Ok(std::path::absolute(directory).map_err(failed)?.join(format!("{}-{random}", slug(name))))
     }
 }
 

@@ -77,7 +77,7 @@ impl Sampler {
         device == "cuda" || (device == "auto" && there())
     }
 
-    /// Reads everything; what the system does not tell is 0.
+    /// Reads everything; what the system does not tell is 0. Blocks.
     pub fn read(&self, disk: &Path) -> Reading {
         let memory = procfs::Meminfo::current().ok();
         let memory_total = memory.as_ref().map_or(0, |memory| memory.mem_total);

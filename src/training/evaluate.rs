@@ -5,9 +5,11 @@ use super::checkpoints::{self, CheckpointFault, CheckpointName};
 use super::create::{CreateError, device_name, job_name};
 use super::folders::confine;
 use super::process::EVALUATION;
-use crate::store::{JobStatus, NewJob, PhaseStatus, StoredJob, Work, new_job_id};
+use crate::store::{JobState, JobStatus, NewJob, PhaseStatus, Store, StoredJob, Work, new_job_id};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use trainer::device::DeviceChoice;
 
@@ -53,6 +55,9 @@ fn five_beams() -> Vec<usize> {
     vec![5]
 }
 
+/// Folder of the models that are made of checkpoints, in the evaluation's own.
+const MODELS: &str = "models";
+
 /// The most models of an ensemble.
 const MOST_MODELS: usize = 8;
 
@@ -76,48 +81,33 @@ impl Jobs {
         let mut names = request.models.clone();
         names.extend(runs.iter().map(|(job, one)| checkpoints::model_name(job, &one.phase, &one.name)));
         self.check_evaluation(request, &names)?;
-        let mut job = NewJob {
-            id: new_job_id(),
-            name: job_name(request.name.as_deref(), &short(&names.join(" + ")))?,
-            folder: String::new(),
+        let (id, name) = (new_job_id(), job_name(request.name.as_deref(), &short(&names.join(" + ")))?);
+        let folder = self.folder_for(&id, &name)?;
+        let packaged = package_all(runs, folder.join(MODELS)).await;
+        if packaged.is_err() {
+            let _ = tokio::fs::remove_dir_all(&folder).await;
+        }
+        let job = NewJob {
+            id,
+            name,
+            folder: folder.display().to_string(),
             device: device_name(request.device),
             recipe: String::new(),
             cloned_from: None,
-            work: Work::Train { phases: Vec::new() },
+            work: work(request, names, &[models, &packaged?].concat()),
             status: JobStatus {
                 phases: vec![PhaseStatus::waiting("captions", "evaluation", true)],
                 ..JobStatus::default()
             },
             start: true,
         };
-        let folder = self.folder_for(&job)?;
-        let mut folders: Vec<PathBuf> = models.to_vec();
-        match package_all(runs, folder.join("models")).await {
-            Ok(packaged) => folders.extend(packaged),
-            Err(error) => {
-                let _ = tokio::fs::remove_dir_all(&folder).await;
-                return Err(error);
-            }
-        }
-        let text = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
-        job.work = Work::Evaluate {
-            models: folders.iter().map(|folder| text(folder)).collect(),
-            names,
-            dataset: text(&request.dataset),
-            images: text(&request.images),
-            split: request.split.clone(),
-            beam_sizes: request.beam_sizes.clone(),
-            limit: request.limit,
-        };
-        self.keep(job, folder, &[]).await
+        self.keep(job, &[]).await
     }
 
     async fn runs_of(&self, request: &EvaluationRequest) -> Result<Vec<(StoredJob, CheckpointName)>, CreateError> {
         let mut runs = Vec::new();
         for one in &request.checkpoints {
-            let job = self.inner.store.job(&one.job).await?;
-            let job = job.ok_or_else(|| CreateError::Invalid(format!("checkpoints: there is no job `{}`", one.job)))?;
-            runs.push((job, one.clone()));
+            runs.push((run_of(&self.inner.store, one).await?, one.clone()));
         }
         Ok(runs)
     }
@@ -144,14 +134,73 @@ impl Jobs {
     }
 }
 
+/// The run of a checkpoint that is to be judged.
+async fn run_of(store: &Store, checkpoint: &CheckpointName) -> Result<StoredJob, CreateError> {
+    let job = store.job(&checkpoint.job).await?;
+    job.ok_or_else(|| CreateError::Invalid(format!("checkpoints: there is no job `{}`", checkpoint.job)))
+}
+
+/// What the evaluation's process is to do, with absolute paths: it works in a folder of its own.
+fn work(request: &EvaluationRequest, names: Vec<String>, models: &[PathBuf]) -> Work {
+    let text = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    // Model folders come first.
+    let folders = request.models.iter().map(|_| None);
+    Work::Evaluate {
+        models: models.iter().map(|folder| text(folder)).collect(),
+        names,
+        checkpoints: folders.chain(request.checkpoints.iter().cloned().map(Some)).collect(),
+        dataset: text(&request.dataset),
+        images: text(&request.images),
+        split: request.split.clone(),
+        beam_sizes: request.beam_sizes.clone(),
+        limit: request.limit,
+    }
+}
+
 async fn package_all(runs: Vec<(StoredJob, CheckpointName)>, into: PathBuf) -> Result<Vec<PathBuf>, CreateError> {
     let packaging = tokio::task::spawn_blocking(move || {
         let package =
             |(job, one): &(StoredJob, CheckpointName)| checkpoints::package(job, &one.phase, &one.name, &into);
         runs.iter().map(package).collect::<Result<Vec<_>, CheckpointFault>>()
     });
-    let packaged = packaging.await.map_err(|died| CreateError::Invalid(died.to_string()))?;
-    packaged.map_err(|fault| CreateError::Invalid(fault.to_string()))
+    Ok(packaging.await??)
+}
+
+/// Makes the models of checkpoints again that the end of an attempt took away.
+pub(super) async fn make_again(store: &Store, job: &StoredJob) -> Result<(), CreateError> {
+    let Work::Evaluate { models, checkpoints, .. } = &job.work else { return Ok(()) };
+    let mut missing = Vec::new();
+    for (folder, checkpoint) in models.iter().zip(checkpoints) {
+        let Some(checkpoint) = checkpoint else { continue };
+        if !tokio::fs::try_exists(folder).await.unwrap_or(false) {
+            missing.push((run_of(store, checkpoint).await?, checkpoint.clone()));
+        }
+    }
+    package_all(missing, Path::new(&job.folder).join(MODELS)).await?;
+    Ok(())
+}
+
+/// Removes the models that were made for an evaluation that ends, or has ended, in this state.
+pub(super) async fn remove_models(job: &StoredJob, state: JobState) {
+    let Some(folder) = unneeded_models(job, state) else { return };
+    match tokio::fs::remove_dir_all(&folder).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!(%error, job = job.id, "the models of an evaluation cannot be removed");
+        }
+        _ => (),
+    }
+}
+
+/// The folder of an evaluation's own models, where it needs them no more: what was stopped or has failed makes them
+/// again when it goes on, as long as it is known what of. What was interrupted keeps them.
+pub(super) fn unneeded_models(job: &StoredJob, state: JobState) -> Option<PathBuf> {
+    let Work::Evaluate { models, checkpoints, .. } = &job.work else { return None };
+    let unneeded = match state {
+        JobState::Completed => true,
+        JobState::Failed | JobState::Cancelled => checkpoints.len() == models.len(),
+        JobState::Queued | JobState::Running | JobState::Stopping | JobState::Interrupted => false,
+    };
+    unneeded.then(|| Path::new(&job.folder).join(MODELS))
 }
 
 /// At most as long as a name may be.
@@ -162,13 +211,57 @@ fn short(text: &str) -> String {
     }
 }
 
-/// The report of a finished evaluation, with the paper's figures; none where there is no report yet. Blocks.
+/// The report of a finished evaluation, with the paper's figures and the names of its files; none where there is no
+/// report yet. Blocks.
 pub fn report(job: &StoredJob) -> Option<Value> {
-    let text = std::fs::read(Path::new(&job.folder).join(EVALUATION).join("report.json")).ok()?;
+    let text = fs::read(Path::new(&job.folder).join(EVALUATION).join("report.json")).ok()?;
     let mut report: Value = serde_json::from_slice(&text).ok().filter(Value::is_object)?;
     let column = |pick: fn(&(&str, f64, f64)) -> f64| -> Value {
         PAPER.iter().map(|line| (line.0.to_owned(), json!(pick(line)))).collect::<serde_json::Map<_, _>>().into()
     };
     report["paper"] = json!({"single": column(|line| line.1), "ensemble": column(|line| line.2)});
+    report["files"] = json!(report_files(job));
     Some(report)
+}
+
+/// The files of an evaluation's reports, by name.
+fn report_files(job: &StoredJob) -> Vec<String> {
+    let entries = fs::read_dir(Path::new(&job.folder).join(EVALUATION)).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| is_report(name)).collect();
+    names.sort();
+    names
+}
+
+/// One of the files of an evaluation's reports; none where it has no such file. Blocks.
+pub fn report_file(job: &StoredJob, name: &str) -> Option<File> {
+    if !matches!(job.work, Work::Evaluate { .. }) || !is_report(name) {
+        return None;
+    }
+    let path = Path::new(&job.folder).join(EVALUATION).join(name);
+    // A link would lead out of the folder.
+    path.symlink_metadata().ok()?.is_file().then(|| File::open(&path).ok()).flatten()
+}
+
+/// Whether a file is one of the reports: a name, never a path.
+fn is_report(name: &str) -> bool {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let captions = name.starts_with("captions_") && name.ends_with("_results.json");
+    plain && (captions || ["report.html", "report.json", "predictions.json"].contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_names_and_nothing_else() {
+        for name in ["report.html", "report.json", "predictions.json", "captions_val_beam5_results.json"] {
+            assert!(is_report(name), "{name}");
+        }
+        for name in ["", "captions.jsonl", "../report.html", "captions_/../x_results.json", "captions_é_results.json"]
+        {
+            assert!(!is_report(name), "{name}");
+        }
+    }
 }

@@ -1,10 +1,11 @@
-//! What a killed server left in the folders of runs: checks and downloads that it was making.
+//! What a killed server left in the folders of runs: checks and downloads that it was making, and models of evaluations
+//! that have ended.
 
-use super::{Inner, checkpoints, preflight};
+use super::{Inner, checkpoints, evaluate, preflight};
 use crate::store::StoreError;
 use std::fs::{self, DirEntry};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Removes them; what cannot be removed is logged and stays.
 pub(super) async fn remove(inner: &Inner) {
@@ -15,10 +16,15 @@ pub(super) async fn remove(inner: &Inner) {
 
 async fn remove_all(inner: &Inner) -> Result<(), StoreError> {
     let runs = inner.settings.directory.clone();
-    let jobs: Vec<PathBuf> = inner.store.jobs(&[]).await?.into_iter().map(|job| job.folder.into()).collect();
+    let jobs = inner.store.jobs(&[]).await?;
     let removing = tokio::task::spawn_blocking(move || {
         remove_from(&runs, preflight::FOLDER_PREFIX);
-        jobs.iter().for_each(|folder| remove_from(folder, checkpoints::FOLDER_PREFIX));
+        for job in &jobs {
+            remove_from(Path::new(&job.folder), checkpoints::FOLDER_PREFIX);
+            if let Some(models) = evaluate::unneeded_models(job, job.state).filter(|models| models.is_dir()) {
+                remove_folder(&models);
+            }
+        }
     });
     removing.await.map_err(|died| StoreError::Died(died.to_string()))
 }
@@ -32,11 +38,14 @@ fn remove_from(folder: &Path, prefix: &str) {
         Err(error) => return tracing::warn!(%error, folder = %folder.display(), "leftovers cannot be looked for"),
     };
     for entry in entries.flatten().filter(|entry| is_left(entry, prefix)) {
-        let path = entry.path();
-        match fs::remove_dir_all(&path) {
-            Ok(()) => tracing::info!(path = %path.display(), "what a killed server left is removed"),
-            Err(error) => tracing::warn!(%error, path = %path.display(), "a leftover cannot be removed"),
-        }
+        remove_folder(&entry.path());
+    }
+}
+
+fn remove_folder(path: &Path) {
+    match fs::remove_dir_all(path) {
+        Ok(()) => tracing::info!(path = %path.display(), "what a killed server left is removed"),
+        Err(error) => tracing::warn!(%error, path = %path.display(), "a leftover cannot be removed"),
     }
 }
 

@@ -28,6 +28,7 @@ pub use state::Action;
 use crate::config::TrainingConfig;
 use crate::store::{Change, JobState, Store, StoreError, StoredJob};
 use device::Sampler;
+use preflight::Measured;
 use process::Identity;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,6 +52,8 @@ struct Inner {
     queue: Notify,
     /// Held by the check that measures the device.
     measuring: Mutex<()>,
+    /// What it found last.
+    measured: std::sync::Mutex<Measured>,
     closing: watch::Sender<bool>,
 }
 
@@ -87,6 +90,7 @@ impl Jobs {
             changes: watch::Sender::new(0),
             queue: Notify::new(),
             measuring: Mutex::new(()),
+            measured: std::sync::Mutex::default(),
             closing: watch::Sender::new(false),
         };
         Jobs { inner: Arc::new(inner) }
@@ -152,10 +156,25 @@ impl Jobs {
         self.inner.signal(&job);
         if to == JobState::Cancelled {
             // It left the queue: there is no process whose end would be told.
+            evaluate::remove_models(&job, job.state).await;
             self.inner.announce(job.clone());
         }
         self.inner.changed();
         self.inner.queue.notify_one();
+        Ok(job)
+    }
+
+    /// Puts a job that waits before all others.
+    ///
+    /// # Errors
+    /// See [`ActionError`].
+    pub async fn run_next(&self, id: &str) -> Result<StoredJob, ActionError> {
+        let moved = self.inner.store.put_job_first(id).await?;
+        let job = self.find(id).await?;
+        if !moved {
+            return Err(ActionError::State { state: job.state, action: Action::RunNext });
+        }
+        self.inner.changed();
         Ok(job)
     }
 

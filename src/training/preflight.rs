@@ -2,11 +2,16 @@
 
 use super::create::{Chosen, CreateError, JobRequest, device_name};
 use super::process::Identity;
-use super::{Jobs, recipes};
+use super::{Inner, Jobs, recipes};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::PoisonError;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// How long a device is measured.
 const MEASURE_SECONDS: u64 = 5;
@@ -28,21 +33,63 @@ impl Jobs {
             true => Some(self.inner.measuring.lock().await),
             false => None,
         };
-        let directory = self.directory().to_owned();
-        let failed = move |source| CreateError::Folder { path: directory.clone(), source };
-        std::fs::create_dir_all(self.directory()).map_err(&failed)?;
         // On the disk of the runs: its room is part of the report.
-        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir_in(self.directory()).map_err(&failed)?;
-        std::fs::write(folder.path().join(recipes::FILE), toml).map_err(&failed)?;
+        let folder = folder_of(toml.clone(), self.directory().to_owned()).await?;
+        let device = device_name(request.device);
         let mut command = Command::new(&self.inner.program.path);
         command.arg("train").arg("--run").arg(folder.path()).arg("--check");
-        command.args(["--events", "json", "--device", &device_name(request.device)]);
+        command.args(["--events", "json", "--device", &device]);
         command.args(phases.iter().flat_map(|phase| ["--phase", phase]));
         if measure {
             command.args(["--measure", &MEASURE_SECONDS.to_string()]);
         }
-        read(run(command).await?)
+        let report = read(run(command).await?)?;
+        if measure {
+            self.inner.remember(Measured { recipe: toml, device, seconds: seconds_of(&report) });
+        }
+        Ok(report)
     }
+}
+
+/// What was measured last: how long the phases of a recipe take on a device.
+#[derive(Default)]
+pub(super) struct Measured {
+    recipe: String,
+    device: String,
+    seconds: BTreeMap<String, f64>,
+}
+
+impl Inner {
+    fn remember(&self, measured: Measured) {
+        *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = measured;
+    }
+
+    /// Seconds by phase, as the last measurement has them; nothing where it was of another recipe or device.
+    pub(super) fn measured(&self, recipe: &str, device: &str) -> BTreeMap<String, f64> {
+        let measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = measured.recipe == recipe && measured.device == device;
+        if same { measured.seconds.clone() } else { BTreeMap::new() }
+    }
+}
+
+/// Of every phase that was measured.
+fn seconds_of(report: &Value) -> BTreeMap<String, f64> {
+    let phases = report["phases"].as_array().into_iter().flatten();
+    phases.filter_map(|phase| Some((phase["name"].as_str()?.to_owned(), phase["seconds"].as_f64()?))).collect()
+}
+
+/// A folder with this recipe, gone when it is dropped.
+async fn folder_of(recipe: String, directory: PathBuf) -> Result<TempDir, CreateError> {
+    let making = tokio::task::spawn_blocking(move || {
+        let make = || {
+            std::fs::create_dir_all(&directory)?;
+            let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir_in(&directory)?;
+            std::fs::write(folder.path().join(recipes::FILE), &recipe)?;
+            io::Result::Ok(folder)
+        };
+        make().map_err(|source| CreateError::Folder { path: directory.clone(), source })
+    });
+    making.await?
 }
 
 /// A process that is not to outlive whoever waits for it.
@@ -66,7 +113,7 @@ async fn run(mut command: Command) -> Result<Output, CreateError> {
     match tokio::time::timeout(LIMIT, waiting).await {
         Ok(Ok(Ok(output))) => Ok(output),
         Ok(Ok(Err(source))) => Err(CreateError::Folder { path: "standard output".into(), source }),
-        Ok(Err(died)) => Err(CreateError::Invalid(died.to_string())),
+        Ok(Err(died)) => Err(CreateError::Died(died)),
         Err(_) => Err(CreateError::Invalid(format!("the check took longer than {} s", LIMIT.as_secs()))),
     }
 }
@@ -75,7 +122,7 @@ async fn run(mut command: Command) -> Result<Output, CreateError> {
 fn read(output: Output) -> Result<Value, CreateError> {
     let text = String::from_utf8_lossy(&output.stdout);
     let report = text.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok());
-    report.or_else(|| serde_json::from_str(&text).ok()).filter(Value::is_object).ok_or_else(|| {
+    report.filter(Value::is_object).ok_or_else(|| {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
         CreateError::Invalid(format!("the check failed: {}", last.trim_start_matches("error: ")))

@@ -161,7 +161,7 @@ fn command(job: &StoredJob, program: &Program) -> Command {
             command.args(["train", "--run", &job.folder, "--device", &job.device, "--events", "none"]);
             command.args(phases.iter().flat_map(|phase| ["--phase", phase]));
         }
-        Work::Evaluate { models, dataset, images, split, beam_sizes, limit, names: _ } => {
+        Work::Evaluate { models, dataset, images, split, beam_sizes, limit, .. } => {
             let beams: Vec<String> = beam_sizes.iter().map(usize::to_string).collect();
             command.args(["evaluate", "--dataset", dataset, "--images", images, "--split", split]);
             command.args(["--beam-size", &beams.join(","), "--device", &job.device]);

@@ -9,6 +9,8 @@
 //!   |  +------ resume --------------------------------+------------------------+
 //!   +--- stop ---> cancelled
 //! ```
+//!
+//! "Run next" leaves a job in the queue, before all others.
 
 use crate::store::JobState;
 use serde::Serialize;
@@ -19,6 +21,8 @@ use serde::Serialize;
 pub enum Action {
     /// Save and stop; a job that waits leaves the queue.
     Stop,
+    /// Put it before all others that wait.
+    RunNext,
     /// End its process at once, without saving.
     ForceStop,
     /// Go on from the last checkpoint.
@@ -31,14 +35,15 @@ pub enum Action {
     Delete,
 }
 
-const ALL: [Action; 6] =
-    [Action::Stop, Action::ForceStop, Action::Resume, Action::Retry, Action::Clone, Action::Delete];
+const ALL: [Action; 7] =
+    [Action::RunNext, Action::Stop, Action::ForceStop, Action::Resume, Action::Retry, Action::Clone, Action::Delete];
 
 impl Action {
     /// The states in which it may be done.
     pub fn from(self) -> &'static [JobState] {
         use JobState::{Cancelled, Completed, Failed, Interrupted, Queued, Running, Stopping};
         match self {
+            Action::RunNext => &[Queued],
             Action::Stop => &[Queued, Running],
             Action::ForceStop => &[Running, Stopping],
             Action::Resume => &[Cancelled, Interrupted],
@@ -57,13 +62,14 @@ impl Action {
             (Action::Stop, JobState::Queued) => Some(JobState::Cancelled),
             (Action::Stop | Action::ForceStop, _) => Some(JobState::Stopping),
             (Action::Resume | Action::Retry, _) => Some(JobState::Queued),
-            (Action::Clone | Action::Delete, _) => None,
+            (Action::RunNext | Action::Clone | Action::Delete, _) => None,
         }
     }
 
     /// As messages call it.
     pub fn verb(self) -> &'static str {
         match self {
+            Action::RunNext => "put first",
             Action::Stop => "stopped",
             Action::ForceStop => "ended at once",
             Action::Resume => "resumed",
@@ -86,8 +92,8 @@ mod tests {
 
     #[test]
     fn every_state_has_its_actions() {
-        use Action::{Clone, Delete, ForceStop, Resume, Retry, Stop};
-        assert_eq!(actions(Queued), [Stop, Clone, Delete]);
+        use Action::{Clone, Delete, ForceStop, Resume, Retry, RunNext, Stop};
+        assert_eq!(actions(Queued), [RunNext, Stop, Clone, Delete]);
         assert_eq!(actions(Running), [Stop, ForceStop, Clone]);
         assert_eq!(actions(Stopping), [ForceStop, Clone]);
         assert_eq!(actions(Completed), [Clone, Delete]);

@@ -2,7 +2,7 @@
 
 use super::device::{Reading, disk_bytes};
 use super::process::{AtWork, Exit};
-use super::{Inner, ending, logs, recorder};
+use super::{Inner, ending, evaluate, logs, recorder};
 use crate::store::{Change, EndReason, JobState, Point, StoreError, StoredJob};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,18 +72,19 @@ async fn start_next(inner: &Arc<Inner>) -> Result<(), StoreError> {
 /// False where it is not at work now: the process did not start, or somebody took the job out of the queue.
 async fn start_one(inner: &Arc<Inner>, mut job: StoredJob) -> Result<bool, StoreError> {
     take_up(inner, &mut job).await?;
-    // What an earlier attempt ended with is over.
-    (job.status.failure, job.status.progress) = (None, None);
+    job.status.process_begins(now());
     let begin = Change { status: Some(job.status.clone()), ..Change::default() };
     // Marked before it is started: a server that dies in between leaves a process that is looked for, not two.
     if !inner.store.move_job(&job.id, &[JobState::Queued], JobState::Running, &begin).await? {
         return Ok(false);
     }
-    let process = match AtWork::start(&job, &inner.program) {
+    let made = evaluate::make_again(&inner.store, &job).await;
+    let started = made.map_err(std::io::Error::other).and_then(|()| AtWork::start(&job, &inner.program));
+    let process = match started {
         Ok(process) => process,
         Err(error) => {
             tracing::error!(%error, job = job.id, "a job's process could not be started");
-            tokio::spawn(give_up(Arc::clone(inner), job.id, ending::not_started(&error)));
+            tokio::spawn(give_up(Arc::clone(inner), job, ending::not_started(&error)));
             return Ok(false);
         }
     };
@@ -125,12 +126,13 @@ async fn note_process(inner: &Inner, id: &str, process: &AtWork) -> Result<Optio
 const AT_WORK: [JobState; 2] = [JobState::Running, JobState::Stopping];
 
 /// Ends a job whose process did not start, as soon as the database takes it.
-async fn give_up(inner: Arc<Inner>, id: String, reason: EndReason) {
+async fn give_up(inner: Arc<Inner>, job: StoredJob, reason: EndReason) {
     let mut closing = inner.closing.subscribe();
     let change = Change { reason: Some(reason), ..Change::default() };
     let work = async {
-        while let Err(error) = finish(&inner, &id, JobState::Failed, &change).await {
-            tracing::error!(%error, job = id, "that a job has not started cannot be kept: trying again");
+        evaluate::remove_models(&job, JobState::Failed).await;
+        while let Err(error) = finish(&inner, &job.id, JobState::Failed, &change).await {
+            tracing::error!(%error, job = job.id, "that a job has not started cannot be kept: trying again");
             sleep(RETRY_AFTER).await;
         }
     };
@@ -159,7 +161,9 @@ async fn follow(inner: Arc<Inner>, mut job: StoredJob, mut process: Option<AtWor
             }
             if sampled.elapsed() >= SAMPLE_EVERY {
                 sampled = Instant::now();
-                sample(&inner, &job).await;
+                if let Err(error) = sample(&inner, &job).await {
+                    tracing::warn!(%error, job = job.id, "a reading of the device is lost");
+                }
             }
         }
     };
@@ -195,7 +199,7 @@ async fn record_all(inner: &Inner, job: &mut StoredJob) -> Result<(), RecordErro
     }
 }
 
-/// Why nothing was taken in.
+/// Why nothing was taken in or read.
 #[derive(Debug, thiserror::Error)]
 enum RecordError {
     #[error("its file: {0}")]
@@ -209,20 +213,25 @@ enum RecordError {
 }
 
 /// Keeps how busy the device is, beside the figures of the training.
-async fn sample(inner: &Inner, job: &StoredJob) {
-    let Reading { cpu_percent, memory_used, gpus, .. } = inner.sampler.read(Path::new(&job.folder));
+async fn sample(inner: &Arc<Inner>, job: &StoredJob) -> Result<(), RecordError> {
+    let (reader, folder) = (Arc::clone(inner), PathBuf::from(&job.folder));
+    let reading = tokio::task::spawn_blocking(move || reader.sampler.read(&folder));
+    let reading = reading.await.map_err(|died| RecordError::Died(died.to_string()))?;
+    let Reading { cpu_percent, memory_used, gpus, .. } = reading;
     let phase = job.status.current.clone().unwrap_or_default();
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let iteration = job.status.iteration();
+    let (time, iteration) = (now(), job.status.iteration());
     let mut figures = vec![("cpu_percent", cpu_percent), ("memory_bytes", memory_used as f64)];
     if let Some(gpu) = gpus.first() {
         figures.extend([("gpu_percent", gpu.percent), ("gpu_memory_bytes", gpu.memory_used as f64)]);
     }
     let point = |(name, value): (&str, f64)| Point { phase: phase.clone(), name: name.into(), iteration, time, value };
     let points: Vec<Point> = figures.into_iter().map(point).collect();
-    if let Err(error) = inner.store.add_job_points(&job.id, &points).await {
-        tracing::warn!(%error, job = job.id, "a reading of the device is lost");
-    }
+    Ok(inner.store.add_job_points(&job.id, &points).await?)
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 async fn end(inner: &Inner, id: &str, exit: Exit) -> Result<(), StoreError> {
@@ -233,6 +242,8 @@ async fn end(inner: &Inner, id: &str, exit: Exit) -> Result<(), StoreError> {
     let (state, reason) = ending::judge(exit, &job, words.as_deref(), free);
     job.status.process_ended(state);
     job.status.progress = None;
+    // Before anybody can try it again.
+    evaluate::remove_models(&job, state).await;
     let why = reason.as_ref().map(|reason: &EndReason| reason.text.clone()).unwrap_or_default();
     let change = Change { reason, status: Some(job.status), process: None };
     if finish(inner, id, state, &change).await? {

@@ -104,18 +104,28 @@ function figureTables(figures, header) {
   const main = sorted.filter(({ name }) => ["CIDEr-D", "BLEU-4", "validation_loss"].includes(name));
   const all = table("All figures", ["Phase and figure", ...links()], rows(sorted));
   return [
-    table("Newest figures", ["Phase and figure", ...links()], rows(main)),
+    el("p", { class: "hint" }, "The best of each phase; beside it the newest, where that is another."),
+    table("Figures", ["Phase and figure", ...links()], rows(main)),
     el("details", { class: "more" }, el("summary", {}, "All figures"), all),
   ];
 }
 
 /** The best value of a row stands out. */
-function figureRow({ phase, name, values }) {
-  const known = values.filter((value) => value !== null);
-  const best = /loss/.test(name) ? Math.min(...known) : Math.max(...known);
+function figureRow({ phase, name, values, best }) {
+  const known = best.filter((value) => value !== null);
+  const first = /loss/.test(name) ? Math.min(...known) : Math.max(...known);
   const text = isMetric(name) ? hundredfold : figure;
-  const cell = (value) => (value === best && known.length > 1 ? el("strong", {}, text(value)) : text(value));
-  return [`${phase}: ${nameText(name)}`, ...values.map(cell)];
+  const cell = (value, index) => {
+    const [shown, newest] = [text(value), text(values[index])];
+    return [
+      value === first && known.length > 1 ? el("strong", {}, shown) : shown,
+      newest === shown ? null : el("span", { class: "hint" }, ` newest ${newest}`),
+    ];
+  };
+  // A phase that learns of captions alone tells them in other words: its metrics are not those of photos.
+  const ofWords =
+    isMetric(name) && compared.some(({ job }) => job.phases.some((one) => one.name === phase && one.sees_captions));
+  return [`${phase}: ${nameText(name)}${ofWords ? ", of captions in other words" : ""}`, ...best.map(cell)];
 }
 
 /** A plot for each name, a line for each run. */

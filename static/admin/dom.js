@@ -78,18 +78,26 @@ export function table(caption, header, rows) {
   );
 }
 
-/** Asks for a confirmation; resolves to the form's fields, or null. */
+/**
+ * Asks for a confirmation; resolves to the form's fields, or null.
+ *
+ * Enter in a text field is the action, since its button is the only one that submits; on a box that is ticked it is
+ * nothing.
+ */
 export function confirmed({ title, text, action, danger = true, extra = null }) {
+  const onkeydown = (event) => {
+    if (event.key === "Enter" && event.target.type === "checkbox") event.preventDefault();
+  };
   const form = el(
     "form",
-    { method: "dialog" },
+    { method: "dialog", onkeydown },
     el("h2", { id: "confirm-title" }, title),
     text ? el("p", {}, text) : null,
     extra,
     el(
       "div",
       { class: "row dialog-actions" },
-      el("button", { class: "button", value: "" }, "Cancel"),
+      el("button", { class: "button", type: "button", onclick: () => dialog.close("") }, "Cancel"),
       el("button", { class: danger ? "button danger" : "button strong", value: "yes" }, action),
     ),
   );

@@ -82,7 +82,11 @@ async function begin() {
 
 async function offerCheckpoints(jobs, wanted) {
   const host = document.getElementById("checkpoints");
-  const found = await Promise.all(jobs.map(async (job) => ({ job, ...(await get(jobPath(job.id, "/checkpoints"))) })));
+  const of = async (job) => {
+    const { checkpoints } = await get(jobPath(job.id, "/checkpoints"));
+    return { job, checkpoints: checkpoints.filter(({ servable }) => servable) };
+  };
+  const found = await Promise.all(jobs.map(of));
   for (const { job, checkpoints } of found.filter(({ checkpoints }) => checkpoints.length > 0)) {
     const { first, others } = ordered(checkpoints);
     const choices = (list) => list.map((checkpoint) => checkpointChoice(job, checkpoint, wanted));
@@ -149,6 +153,7 @@ async function start() {
       name: nameOf(judged),
       ...data,
       split: document.getElementById("split").value,
+      device: document.getElementById("device").value,
       beam_sizes: document.getElementById("beams").value.split(",").map(Number),
       limit: limit === "" ? null : Number(limit),
     });

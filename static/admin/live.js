@@ -1,11 +1,12 @@
 // What happens to a job, as it happens: server-sent events; while they do not come, asking every few seconds.
 
 import { address, get, jobPath } from "./api.js";
+import { connectionAfter } from "./connection.js";
 import { hasEnded } from "./words.js";
 
 const POLL_MS = 3000;
-/** How often a hidden tab asks, for its title and the notification. */
-const HIDDEN_POLL_MS = 15_000;
+/** How often a hidden tab asks, for its title and the notification, and one whose session has ended. */
+const RARE_POLL_MS = 15_000;
 /** How often a stream that the server refused is tried again. */
 const RETRY_MS = 30_000;
 const EVENTS = ["started", "progress", "metric", "sample", "evaluation", "checkpoint", "warning", "log", "finished"];
@@ -19,7 +20,8 @@ const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseco
  *
  * @param {string} id
  * @param {{after: number, onEvent: (event: object) => void, onJob: (job: object) => void,
- *   onConnection: (state: "live" | "polling" | "offline") => void}} listeners
+ *   onConnection: (state: "live" | "polling" | "offline" | "signed-out" | "refused", reason?: string) => void
+ * }} listeners
  * @returns {{look: (job: object) => void}} to be told of the job as it is known from elsewhere
  */
 export function follow(id, { after, onEvent, onJob, onConnection }) {
@@ -83,24 +85,28 @@ export function follow(id, { after, onEvent, onJob, onConnection }) {
     const round = Symbol("round");
     asking = round;
     // A page that is left is hidden first: it asks nothing any more.
-    if (document.hidden) await pause(HIDDEN_POLL_MS);
+    if (document.hidden) await pause(RARE_POLL_MS);
     while (asking === round) {
-      await askOnce(round);
-      await pause(document.hidden ? HIDDEN_POLL_MS : POLL_MS);
+      const state = await askOnce(round);
+      await pause(document.hidden || state === "signed-out" ? RARE_POLL_MS : POLL_MS);
     }
   }
 
+  /** Gives what is known of the connection then. */
   async function askOnce(round) {
-    const tell = (state) => asking === round && !document.hidden && onConnection(state);
+    const tell = (state, reason) => asking === round && !document.hidden && onConnection(state, reason);
     try {
       const page = await get(jobPath(id, `/events?after=${last}&limit=1000`));
       page.events.forEach(take);
       const job = await get(jobPath(id));
-      if (asking !== round) return;
+      if (asking !== round) return "polling";
       tell("polling");
       takeJob(job);
-    } catch {
-      tell("offline");
+      return "polling";
+    } catch (error) {
+      const state = connectionAfter(error);
+      tell(state, error.message);
+      return state;
     }
   }
 

@@ -3,12 +3,13 @@
 import { get, post } from "./api.js";
 import { hasErrors, hasWarnings, reportElements } from "./check-report.js";
 import { el, setText } from "./dom.js";
-import { RecipeForm } from "./recipe-form.js";
+import { RecipeForm, isOfRun } from "./recipe-form.js";
 import { showToast } from "../toast.js";
 
 const form = document.getElementById("new-run");
 const recipeChoice = document.getElementById("recipe");
 const nameField = document.getElementById("run-name");
+const deviceChoice = document.getElementById("device");
 const checkButton = document.getElementById("check");
 const startButton = document.getElementById("start");
 const report = document.getElementById("report");
@@ -17,19 +18,26 @@ const recipeForm = new RecipeForm(document.getElementById("fields"), onChange);
 
 /** Recipes by what the API calls them: a name, or `job:…`. */
 const recipes = new Map();
+/** Former runs, by what the API calls their recipes. */
+const formerRuns = new Map();
 let nameIsOwn = false;
+let deviceIsOwn = false;
 /** The wish that was checked last, and whether the server would take it. */
 let checked = { wish: "", startable: false };
 
 nameField.addEventListener("input", () => {
   nameIsOwn = true;
 });
+deviceChoice.addEventListener("change", () => {
+  deviceIsOwn = true;
+});
 recipeChoice.addEventListener("change", () => showRecipe(recipeChoice.value));
-checkButton.addEventListener("click", () => check({ measure: true }));
+// Enter in a field is the check's, too: nothing starts by mistake.
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  start();
+  check({ measure: true });
 });
+startButton.addEventListener("click", start);
 begin();
 
 async function begin() {
@@ -37,6 +45,7 @@ async function begin() {
     const [{ recipes: shipped }, { jobs }] = await Promise.all([get("/recipes"), get("/jobs")]);
     for (const recipe of shipped) recipes.set(recipe.name, recipe);
     const runs = jobs.filter((job) => job.kind === "train");
+    for (const job of runs) formerRuns.set(`job:${job.id}`, job);
     const options = (list) => list.map(([value, text]) => el("option", { value }, text));
     recipeChoice.append(
       el("optgroup", { label: "Recipes" }, options(shipped.map(({ name, title }) => [name, title ?? name]))),
@@ -62,13 +71,28 @@ async function showRecipe(name) {
     }
   } catch (error) {
     showToast(error.message);
+    if (recipeForm.recipe !== null) recipeChoice.value = recipeForm.recipe.name;
     return;
   }
+  // Another may have been chosen while this one came.
+  if (recipeChoice.value !== name) return;
   const recipe = recipes.get(name);
-  recipeForm.show(recipe);
+  const former = formerRuns.get(name);
+  const phases = former ? former.phases.filter(({ selected }) => selected).map((phase) => phase.name) : null;
+  const dropped = recipeForm.show(recipe, phases);
   setText(document.getElementById("recipe-description"), recipe.description ?? "");
   if (!nameIsOwn) nameField.value = suggestedName(name);
+  if (!deviceIsOwn) deviceChoice.value = former?.device ?? "auto";
+  report.hidden = true;
   onChange();
+  if (dropped.length > 0) showToast(droppedText(dropped));
+}
+
+/** `Not taken over from what was chosen before: Seed, Batch size and 3 more.` */
+function droppedText(labels) {
+  const some = labels.length > 3 ? [...labels.slice(0, 2), `${labels.length - 2} more`] : labels;
+  const text = some.length > 1 ? `${some.slice(0, -1).join(", ")} and ${some.at(-1)}` : some[0];
+  return `Not taken over from what was chosen before: ${text}.`;
 }
 
 function suggestedName(recipe) {
@@ -83,17 +107,18 @@ function wish() {
     recipe: recipeChoice.value,
     settings: recipeForm.settings,
     phases: phases.length === recipeForm.phases.length ? null : phases,
-    device: document.getElementById("device").value,
+    device: deviceChoice.value,
   };
 }
 
 function onChange() {
   const changes = Object.keys(recipeForm.settings).length;
+  const origin = isOfRun(recipeForm.recipe) ? "the former run" : "the recipe";
   setText(
     document.getElementById("changes"),
     changes === 0
-      ? "As in the recipe."
-      : `${changes} ${changes === 1 ? "value differs" : "values differ"} from the recipe.`,
+      ? `As in ${origin}.`
+      : `${changes} ${changes === 1 ? "value differs" : "values differ"} from ${origin}.`,
   );
   startButton.disabled = recipeForm.chosenPhases.length === 0;
   setText(startButton, "Start the run");
@@ -147,10 +172,10 @@ async function start() {
   }
 }
 
-/** Says what is wrong: at the field that is meant, else in the report. */
+/** Says what is wrong: at the field that is meant, else in the report; what was found before counts no more. */
 function refuse(error) {
-  if (recipeForm.showError(error.message)) return;
-  report.hidden = false;
+  report.hidden = recipeForm.showError(error.message);
+  if (report.hidden) return;
   document.getElementById("report-content").replaceChildren(el("p", { class: "fault", role: "alert" }, error.message));
   showReport();
 }

@@ -1,7 +1,8 @@
 // The overview's entry: runs and machine, asked for anew while the page is looked at.
 
 import { get } from "./api.js";
-import { el, setText } from "./dom.js";
+import { connectionAfter, showConnection } from "./connection.js";
+import { el } from "./dom.js";
 import { RunList } from "./run-card.js";
 import { keepTimesFresh } from "../relative-time.js";
 import { showToast } from "../toast.js";
@@ -10,7 +11,6 @@ import { size } from "./words.js";
 const REFRESH_MS = 3000;
 
 const compare = document.getElementById("compare");
-const connection = document.getElementById("connection");
 const list = new RunList(document.getElementById("runs"), {
   onPick: (ids) => {
     compare.disabled = ids.length < 2;
@@ -28,12 +28,11 @@ async function refresh() {
     const [{ jobs }, device] = await Promise.all([get("/jobs"), get("/device")]);
     list.show(jobs);
     document.getElementById("no-runs").hidden = jobs.length > 0;
-    compare.hidden = jobs.length < 2;
+    compare.hidden = jobs.filter(({ kind }) => kind === "train").length < 2;
     showMachine(device);
-    connection.hidden = true;
+    showConnection("live");
   } catch (error) {
-    connection.hidden = false;
-    setText(connection, error.message);
+    showConnection(connectionAfter(error), error.message);
   }
   setTimeout(whenSeen, REFRESH_MS);
 }

@@ -11,14 +11,21 @@ const GROUPS = {
   run: ["Chance", ""],
 };
 
+/** What the recipe is called that the form began with. */
+const originText = (recipe) => (isOfRun(recipe) ? "former run" : "recipe");
+
+/** Whether it is that of a former run, and not one that is shipped. */
+export const isOfRun = (recipe) => recipe !== null && recipe.name.startsWith("job:");
+
 const PICKS = { file: "weights", folder: "folder" };
 /** Files of JSON, not of weights. */
 const DATASETS = ["data.dataset", "data.captions", "data.vocabulary"];
 
 /** One value of the recipe. */
 class Field {
-  constructor(field, onChange) {
+  constructor(field, origin, onChange) {
     this.field = field;
+    this.origin = origin;
     const id = `field-${field.key.replaceAll(".", "-")}`;
     this.input = control(field, id);
     this.input.addEventListener("input", () => this.#changed(onChange));
@@ -117,9 +124,9 @@ class Field {
         "button",
         { class: "link-button", type: "button", onclick: back },
         "back",
-        el("span", { class: "visually-hidden" }, ` to the recipe’s ${this.field.label}`),
+        el("span", { class: "visually-hidden" }, ` to the ${this.origin}’s ${this.field.label}`),
       );
-      parts.push(el("span", { class: "changed" }, `recipe: ${settingText(value)}`), reset);
+      parts.push(el("span", { class: "changed" }, `${this.origin}: ${settingText(value)}`), reset);
     }
     if (paper !== null) parts.push(el("span", {}, `paper: ${settingText(paper)}`));
     this.note.replaceChildren(...parts);
@@ -132,27 +139,41 @@ export class RecipeForm {
   constructor(host, onChange) {
     this.host = host;
     this.onChange = onChange;
+    this.recipe = null;
     this.fields = [];
     this.phases = [];
   }
 
-  /** Shows a recipe; paths that were chosen for another one stay. */
-  show(recipe) {
-    const kept = new Map(
-      this.fields
-        .filter((field) => field.differs && /^(data|weights)\./.test(field.field.key))
-        .map((field) => [field.field.key, field.text]),
-    );
-    this.fields = recipe.fields.map((field) => new Field(field, this.onChange));
+  /**
+   * Shows a recipe. Paths of data that were chosen for one stay for another, where both are shipped: a former run has
+   * its own.
+   *
+   * @param {object} recipe
+   * @param {string[] | null} chosen names of the phases to tick; all without
+   * @returns {string[]} labels of the fields whose changes are dropped
+   */
+  show(recipe, chosen = null) {
+    const changed = this.fields.filter((field) => field.differs);
+    const shipped = !isOfRun(this.recipe) && !isOfRun(recipe);
+    const stays = ({ field }) => shipped && field.group === "data" && field.kind in PICKS;
+    const kept = new Map(changed.filter(stays).map((field) => [field.field.key, field.text]));
+    this.recipe = recipe;
+    this.fields = recipe.fields.map((field) => new Field(field, originText(recipe), this.onChange));
     for (const field of this.fields) {
       if (!kept.has(field.field.key)) continue;
       field.input.value = kept.get(field.field.key);
       field.input.dispatchEvent(new Event("input"));
     }
     this.phases = recipe.phases.map(({ name, step }) => {
-      const box = el("input", { type: "checkbox", id: `phase-${name}`, checked: true, onchange: this.onChange });
+      const checked = chosen === null || chosen.includes(name);
+      const box = el("input", { type: "checkbox", id: `phase-${name}`, checked, onchange: this.onChange });
       return { name, step, box };
     });
+    this.#draw();
+    return changed.filter((field) => !stays(field)).map(({ field }) => field.label);
+  }
+
+  #draw() {
     this.host.replaceChildren(
       this.#section("data"),
       this.#section("weights"),
@@ -190,6 +211,8 @@ export class RecipeForm {
     const [field] = named;
     for (let parent = field.element.parentElement; parent; parent = parent.parentElement) {
       if (parent.tagName === "DETAILS") parent.open = true;
+      // That of a phase which is not run: its values must be some all the same.
+      if (parent.classList.contains("phase-body")) parent.hidden = false;
     }
     field.showError(message);
     field.input.focus();
@@ -243,7 +266,7 @@ export class RecipeForm {
   #phase({ name, step, box }, index) {
     const body = el(
       "div",
-      { class: "phase-body" },
+      { class: "phase-body", hidden: !box.checked },
       this.#grid(this.#of(name, false)),
       this.#more(name, "More settings"),
     );

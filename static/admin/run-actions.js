@@ -5,7 +5,12 @@ import { confirmed, el, replaceKeepingFocus } from "./dom.js";
 import { showToast } from "../toast.js";
 
 const ACTIONS = {
-  stop: { label: "Stop and save", run: (job) => post(jobPath(job.id, "/stop"), { force: false }) },
+  run_next: { label: "Run next", run: (job) => post(jobPath(job.id, "/next")) },
+  stop: {
+    // What waits has nothing to save.
+    label: ({ state }) => (state === "queued" ? "Take out of the queue" : "Stop and save"),
+    run: (job) => post(jobPath(job.id, "/stop"), { force: false }),
+  },
   force_stop: {
     label: "Stop at once",
     danger: true,
@@ -16,7 +21,11 @@ const ACTIONS = {
       action: "Stop at once",
     },
   },
-  resume: { label: "Resume", strong: true, run: (job) => post(jobPath(job.id, "/resume")) },
+  resume: {
+    label: ({ started_at: started }) => (started ? "Resume" : "Start"),
+    strong: true,
+    run: (job) => post(jobPath(job.id, "/resume")),
+  },
   retry: { label: "Try again", strong: true, run: (job) => post(jobPath(job.id, "/retry")) },
   clone: { label: "Clone…", run: clone },
   delete: { label: "Delete…", danger: true, run: removeJob },
@@ -28,11 +37,10 @@ const ACTIONS = {
  * @param {{onJob: (job: object) => void, onStale: () => void, notice: {button: HTMLElement}}} page
  */
 export function showActions(host, job, page) {
-  const key = `${job.kind} ${job.state} ${job.actions.join()}`;
+  const key = [job.kind, job.state, job.actions, job.name, job.queue_position].join();
   if (host.dataset.key === key) return;
   host.dataset.key = key;
-  const known = job.actions.filter((name) => name in ACTIONS && !(name === "clone" && job.kind !== "train"));
-  const buttons = known.map((name) => button(name, job, page));
+  const buttons = job.actions.filter((name) => isOffered(name, job)).map((name) => button(name, job, page));
   const rename = el(
     "button",
     { class: "button quiet", type: "button", "data-action": "rename", onclick: () => renameJob(job, page) },
@@ -41,10 +49,18 @@ export function showActions(host, job, page) {
   replaceKeepingFocus(host, ...buttons, rename, page.notice.button);
 }
 
+/** What the server allows and makes a difference. */
+function isOffered(name, job) {
+  if (name === "clone" && job.kind !== "train") return false;
+  if (name === "run_next" && job.queue_position === 1) return false;
+  return name in ACTIONS;
+}
+
 function button(name, job, page) {
   const { label, danger, strong, ask, run } = ACTIONS[name];
   const look = strong ? "button strong" : danger ? "button danger" : "button";
-  const element = el("button", { class: look, type: "button", "data-action": name }, label);
+  const text = typeof label === "function" ? label(job) : label;
+  const element = el("button", { class: look, type: "button", "data-action": name }, text);
   element.addEventListener("click", async () => {
     if (element.ariaDisabled === "true" || (ask && !(await confirmed(ask)))) return;
     // Not `disabled`, which would lose the focus.

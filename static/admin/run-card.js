@@ -2,14 +2,26 @@
 
 import { el, setText } from "./dom.js";
 import { refreshTimes } from "../relative-time.js";
-import { currentPhase, duration, hasEnded, hundredfold, isJudging, share, stateText, timeElement } from "./words.js";
+import {
+  currentPhase,
+  duration,
+  hasEnded,
+  hundredfold,
+  isJudging,
+  leftText,
+  phaseShare,
+  phaseText,
+  share,
+  stateText,
+  timeElement,
+} from "./words.js";
 
 /** The list of runs; keeps the elements of runs that stay, with what is selected in them. */
 export class RunList {
   #list;
   #cards = new Map();
 
-  /** @param {{onPick?: (ids: string[]) => void}} [options] with `onPick`, runs can be selected */
+  /** @param {{onPick?: (ids: string[]) => void}} [options] with `onPick`, runs of training can be selected */
   constructor(list, { onPick } = {}) {
     this.#list = list;
     this.onPick = onPick;
@@ -46,19 +58,13 @@ class RunCard {
     this.about = el("p", { class: "hint" });
     this.bar = el("progress", { max: 1, value: 0, "aria-label": `Progress of ${job.name}` });
     this.now = el("p", { class: "run-now" });
-    this.score = el("p", { class: "run-score" });
-    const pick =
-      onPick &&
-      el(
-        "label",
-        { class: "pick-run" },
-        el("input", { type: "checkbox", value: job.id, onchange: onPick }),
-        el("span", { class: "visually-hidden" }, `Select ${job.name}`),
-      );
+    this.best = el("span");
+    this.newest = el("span", { class: "hint" });
+    this.score = el("p", { class: "run-score" }, this.best, this.newest);
     this.element = el(
       "li",
       { class: "panel run-card", "data-job": job.id },
-      pick,
+      onPick && pickBox(job, onPick),
       el("div", { class: "run-name" }, el("h3", {}, this.link), this.badge, this.about),
       el("div", { class: "run-progress" }, this.bar, this.now),
       this.score,
@@ -75,16 +81,32 @@ class RunCard {
       this.about.replaceChildren(`${job.kind === "evaluate" ? "evaluation" : job.recipe} · `, timeElement(time));
       refreshTimes(this.about);
     }
-    this.bar.value = share(job);
+    const phase = currentPhase(job);
+    this.bar.value = share(job) ?? (phase ? phaseShare(phase) : 0);
     this.bar.hidden = job.state === "queued" || job.state === "completed";
     setText(this.now, nowText(job));
-    setText(
-      this.score,
-      job.newest_cider === null || job.newest_cider === undefined ? "" : `CIDEr-D ${hundredfold(job.newest_cider)}`,
-    );
-    this.score.title =
-      job.best_cider === null || job.best_cider === undefined ? "" : `best ${hundredfold(job.best_cider)}`;
+    this.#showScore(job);
   }
+
+  /** A run by its best, and beside it where it is now; the evaluations of one job are of one model. */
+  #showScore({ kind, best_cider: best, newest_cider: newest }) {
+    this.score.hidden = newest === null || newest === undefined;
+    if (this.score.hidden) return;
+    const [shown, beside] = kind === "train" ? [best, newest].map(hundredfold) : [hundredfold(newest)];
+    setText(this.best, `CIDEr-D ${shown}`);
+    setText(this.newest, beside === undefined || beside === shown ? "" : `newest ${beside}`);
+  }
+}
+
+/** A box to select a run; evaluations have no plots to compare, and an empty place instead. */
+function pickBox(job, onPick) {
+  if (job.kind !== "train") return el("span", { class: "pick-run" });
+  return el(
+    "label",
+    { class: "pick-run" },
+    el("input", { type: "checkbox", value: job.id, onchange: onPick }),
+    el("span", { class: "visually-hidden" }, `Select ${job.name}`),
+  );
 }
 
 /** A state as a coloured word. */
@@ -97,12 +119,14 @@ export function showBadge(badge, state) {
 export function nowText(job) {
   if (job.state === "queued")
     return job.queue_position ? `number ${job.queue_position} in the queue` : "waits for its turn";
-  const phase = currentPhase(job);
-  const percent = `${Math.floor(100 * share(job))} %`;
-  if (job.state === "completed")
-    return `took ${duration((Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000)}`;
-  if (hasEnded(job)) return [percent, phase?.name, job.reason?.text].filter(Boolean).join(" · ");
+  if (job.state === "completed") return `took ${duration(worked(job))}`;
+  if (hasEnded(job)) return [job.started_at && phaseText(job), job.reason?.text].filter(Boolean).join(" · ");
   if (isJudging(job)) return "judges the captions";
-  const left = job.progress ? `${duration(job.progress.seconds_left)} left in this phase` : "starting";
-  return [percent, phase?.name, job.state === "stopping" ? "saving" : left].filter(Boolean).join(" · ");
+  const left = job.progress ? leftText(job) : "starting";
+  return [phaseText(job), job.state === "stopping" ? "saving" : left].filter(Boolean).join(" · ");
+}
+
+/** Seconds of work of all processes; runs from before that was counted know the last one's. */
+function worked({ worked_seconds: seconds, started_at: started, ended_at: ended }) {
+  return seconds > 0 ? seconds : (Date.parse(ended) - Date.parse(started)) / 1000;
 }

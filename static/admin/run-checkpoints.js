@@ -61,7 +61,7 @@ export class Checkpoints {
   }
 
   #element(checkpoint) {
-    const { phase, name, iteration, best, cider, bytes, saved_at: savedAt, in_service: inService } = checkpoint;
+    const { phase, name, iteration, best, cider, bytes, saved_at: savedAt, servable } = checkpoint;
     const about = el(
       "p",
       { class: "hint" },
@@ -75,14 +75,6 @@ export class Checkpoints {
       " · ",
       timeElement(savedAt),
     );
-    const evaluate = `/admin/evaluate?checkpoint=${encodeURIComponent([this.job.id, phase, name].join("/"))}`;
-    const named = (text) => [text, el("span", { class: "visually-hidden" }, ` ${phase} ${name}`)];
-    const serve = el(
-      "button",
-      { class: "button strong small", type: "button", "data-activate": `${phase}/${name}`, disabled: inService },
-      named(inService ? "In service" : "Put into service"),
-    );
-    serve.addEventListener("click", () => this.#activate(checkpoint, serve));
     return el(
       "li",
       { class: "panel checkpoint" },
@@ -93,17 +85,31 @@ export class Checkpoints {
         best ? el("span", { class: "badge", "data-state": "completed" }, "best") : null,
         about,
       ),
+      servable ? this.#uses(checkpoint) : el("p", { class: "hint" }, "Of captions alone: later phases begin with it."),
+    );
+  }
+
+  /** What can be done with a checkpoint that gives a model. */
+  #uses(checkpoint) {
+    const { phase, name, in_service: inService } = checkpoint;
+    const evaluate = `/admin/evaluate?checkpoint=${encodeURIComponent([this.job.id, phase, name].join("/"))}`;
+    const named = (text) => [text, el("span", { class: "visually-hidden" }, ` ${phase} ${name}`)];
+    const serve = el(
+      "button",
+      { class: "button strong small", type: "button", "data-activate": `${phase}/${name}`, disabled: inService },
+      named(inService ? "In service" : "Put into service"),
+    );
+    serve.addEventListener("click", () => this.#activate(checkpoint, serve));
+    return el(
+      "div",
+      { class: "row" },
       el(
-        "div",
-        { class: "row" },
-        el(
-          "a",
-          { class: "button small", href: address(checkpointPath(this.job.id, checkpoint, "download")), download: "" },
-          named("Download"),
-        ),
-        el("a", { class: "button small", href: evaluate }, named("Evaluate")),
-        serve,
+        "a",
+        { class: "button small", href: address(checkpointPath(this.job.id, checkpoint, "download")), download: "" },
+        named("Download"),
       ),
+      el("a", { class: "button small", href: evaluate }, named("Evaluate")),
+      serve,
     );
   }
 

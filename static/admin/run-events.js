@@ -2,11 +2,13 @@
 
 import { get, jobPath } from "./api.js";
 import { el } from "./dom.js";
-import { clock, count, figure, hasEnded, hundredfold } from "./words.js";
+import { count, figure, hasEnded, hundredfold, moment } from "./words.js";
 
 const MILESTONES = ["started", "evaluation", "checkpoint", "warning", "log", "finished"];
 /** Lines that are kept on the page. */
 const MOST_LINES = 500;
+/** The newest so many are searched as they are shown here; all of them as they were written. */
+const MOST_SEARCHED = 2000;
 const LOG_MS = 4000;
 
 export class EventLog {
@@ -68,10 +70,17 @@ export class EventLog {
 
   async #eventLines() {
     const kinds = this.#kind.value === "milestones" ? `&kind=${MILESTONES.join(",")}` : "";
-    const { events } = await get(
-      jobPath(this.id, `/events?newest=true&limit=${MOST_LINES}${kinds}&search=${this.#search()}`),
-    );
-    return events.map(eventLine);
+    const ask = async (query) => (await get(jobPath(this.id, `/events?newest=true${kinds}${query}`))).events;
+    const query = this.#query.value.trim().toLowerCase();
+    if (query === "") return (await ask(`&limit=${MOST_LINES}`)).map(eventLine);
+    const [found, newest] = await Promise.all([
+      ask(`&limit=${MOST_LINES}&search=${this.#search()}`),
+      ask(`&limit=${MOST_SEARCHED}`),
+    ]);
+    const known = new Set(found.map(({ sequence }) => sequence));
+    const shown = newest.filter((event) => !known.has(event.sequence) && shownText(event).includes(query));
+    const events = [...found, ...shown].sort((one, other) => one.sequence - other.sequence);
+    return events.slice(-MOST_LINES).map(eventLine);
   }
 
   #search() {
@@ -91,11 +100,17 @@ function eventLine(event) {
   return el(
     "p",
     { class: `event-line of-${event.event}` },
-    el("time", {}, clock(event.time)),
+    el("time", { datetime: isoTime(event.time) }, moment(event.time)),
     el("span", { class: "event-name" }, event.event),
     el("span", {}, eventText(event)),
   );
 }
+
+/** None where the event has no time. */
+const isoTime = (seconds) => (Number.isFinite(seconds) ? new Date(seconds * 1000).toISOString() : null);
+
+/** A line as it is read, for the search. */
+const shownText = (event) => `${moment(event.time)} ${event.event} ${eventText(event)}`.toLowerCase();
 
 function eventText(event) {
   const at = event.iteration === undefined ? "" : ` at ${count(event.iteration)}`;

@@ -5,7 +5,7 @@ import { PlotBoard } from "./plot-board.js";
 import { kindsOf, nameText } from "./plot-kinds.js";
 import { Series } from "./series.js";
 import { showToast } from "../toast.js";
-import { clock, count } from "./words.js";
+import { count, moment } from "./words.js";
 
 const POINTS = 600;
 const DEVICE_MS = 5000;
@@ -115,7 +115,7 @@ function within(x, lines) {
 }
 
 function placeText(x, phases, byTime) {
-  if (byTime) return clock(x);
+  if (byTime) return moment(x);
   const phase = phases.findLast(({ start }) => start < x) ?? phases[0];
   return phase ? `${phase.name}, iteration ${count(x - phase.start)}` : "";
 }

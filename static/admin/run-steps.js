@@ -2,7 +2,18 @@
 
 import { el, setText } from "./dom.js";
 import { stepText } from "./recipe-form.js";
-import { count, currentPhase, duration, figure, hasEnded, isJudging, share, stateText } from "./words.js";
+import {
+  count,
+  currentPhase,
+  figure,
+  hasEnded,
+  isJudging,
+  leftText,
+  phaseShare,
+  phaseText,
+  share,
+  stateText,
+} from "./words.js";
 
 const steps = document.getElementById("steps");
 const bar = document.getElementById("progress");
@@ -29,37 +40,45 @@ export function showSteps(job) {
     else step.removeAttribute("aria-current");
     setText(step.querySelector(".step-state"), stepState(phase));
   }
-  bar.value = job.state === "completed" ? 1 : share(job);
+  const phase = currentPhase(job);
+  // Of the whole job where that is known; else of the phase, as the words beside it.
+  bar.value = share(job) ?? (phase ? phaseShare(phase) : 0);
   setText(now, nowText(job));
 }
 
 function stepState(phase) {
   if (!phase.selected) return "left out";
-  if (phase.state === "running" && phase.iterations > 0)
-    return `${Math.floor((100 * phase.iteration) / phase.iterations)} %`;
+  if (phase.state === "running" && phase.iterations > 0) return `${Math.floor(100 * phaseShare(phase))} %`;
   return stateText(phase.state).toLowerCase();
 }
 
 function nowText(job) {
   if (job.state === "queued")
     return job.queue_position ? `Number ${job.queue_position} in the queue.` : "Waits for its turn.";
-  const percent = `${(100 * share(job)).toFixed(1)} % of the run`;
   if (job.state === "completed") return "Everything is done.";
-  if (hasEnded(job)) return percent;
+  if (!job.started_at) return "It has not begun.";
+  if (hasEnded(job)) return [phaseText(job), ofTheWhole(job)].filter(Boolean).join(" · ");
   const phase = currentPhase(job);
   const { progress } = job;
-  if (!progress || progress.phase !== phase?.name) return `${percent} · ${phase?.name ?? ""} is being prepared`;
+  if (!progress || progress.phase !== phase?.name) return `${phase?.name ?? ""} is being prepared`;
   if (isJudging(job)) return "The captions are judged.";
   const ofPhotos = phase.step === "features" || phase.step === "evaluation";
   const epoch = phase.epochs > 0 && !ofPhotos ? `epoch ${progress.epoch + 1} of ${phase.epochs}` : null;
   return [
-    percent,
-    phase.name,
+    phaseText(job),
     epoch,
     `${ofPhotos ? "photo" : "iteration"} ${count(progress.iteration)} of ${count(progress.iterations)}`,
     `${figure(Number(progress.per_second.toPrecision(3)))} ${ofPhotos ? "photos" : "captions"}/s`,
-    job.state === "stopping" ? "saving" : `${duration(progress.seconds_left)} left in this phase`,
+    job.state === "stopping" ? "saving" : leftText(job),
+    ofTheWhole(job),
   ]
     .filter(Boolean)
     .join(" · ");
+}
+
+/** `about 42 % of the whole`, where that is known and more than one phase is run. */
+function ofTheWhole(job) {
+  const whole = share(job);
+  const phases = job.phases.filter((phase) => phase.selected).length;
+  return whole === null || phases < 2 ? null : `about ${Math.floor(100 * whole)} % of the whole`;
 }

@@ -1,8 +1,9 @@
 // The entry of a run's page: gets the job, wires the parts, and follows what happens.
 
 import { get, jobPath } from "./api.js";
+import { connectionAfter, showConnection } from "./connection.js";
 import { el, setText } from "./dom.js";
-import { evaluationElements } from "./evaluation-table.js";
+import { evaluationElements, fileElements, judgedElements } from "./evaluation-table.js";
 import { follow } from "./live.js";
 import { showActions } from "./run-actions.js";
 import { showBadge } from "./run-card.js";
@@ -15,17 +16,12 @@ import { Samples } from "./run-samples.js";
 import { showSteps } from "./run-steps.js";
 import { keepTimesFresh, refreshTimes } from "../relative-time.js";
 import { showToast } from "../toast.js";
-import { currentPhase, hasEnded, share, timeElement } from "./words.js";
+import { hasEnded, phaseText, timeElement } from "./words.js";
 
 const id = document.getElementById("run").dataset.job;
-const connection = document.getElementById("connection");
-const CONNECTIONS = {
-  live: "",
-  polling: "The live connection is interrupted: asking every few seconds instead.",
-  offline: "The server cannot be reached. This page goes on as soon as it can.",
-};
 
-keepTimesFresh(document);
+// Not those of the events, which are looked up by the clock.
+for (const part of ["facts", "checkpoints"]) keepTimesFresh(document.getElementById(part));
 begin();
 
 async function begin() {
@@ -33,8 +29,8 @@ async function begin() {
   try {
     job = await get(jobPath(id));
   } catch (error) {
-    connection.hidden = false;
-    connection.textContent = error.status === 404 ? "There is no such run (any more)." : error.message;
+    const gone = error.status === 404 ? "There is no such run (any more)." : error.message;
+    showConnection(connectionAfter(error), gone);
     return;
   }
   const notice = watchEnd(job);
@@ -71,6 +67,10 @@ async function begin() {
     document.getElementById(section).hidden = job.kind !== "train";
   if (job.kind === "train") showConfiguration(id);
   else document.getElementById("configuration").closest("section").hidden = true;
+  if (job.judged) {
+    document.getElementById("judged-content").replaceChildren(judgedElements(job.judged));
+    document.getElementById("judged").hidden = false;
+  }
   await Promise.all(parts.map((part) => part.load()));
   await events.load();
   live = follow(id, {
@@ -80,9 +80,8 @@ async function begin() {
       if (event.event === "progress") show(withProgress(job, event));
       for (const part of [events, ...parts]) part.take?.(event);
     },
-    onConnection: (state) => {
-      connection.hidden = CONNECTIONS[state] === "";
-      setText(connection, CONNECTIONS[state]);
+    onConnection: (state, reason) => {
+      showConnection(state, reason);
       document.getElementById("run").dataset.connection = state;
     },
   });
@@ -114,10 +113,8 @@ function showHead(job) {
   reason.hidden = !(job.reason?.text && job.state !== "completed");
   setText(reason, job.reason?.text ?? "");
   reason.classList.toggle("mild", job.state === "cancelled");
-  const phase = currentPhase(job);
-  const doing = hasEnded(job)
-    ? document.getElementById("state").textContent
-    : `${Math.floor(100 * share(job))} %${phase ? ` · ${phase.name}` : ""}`;
+  const atWork = job.state !== "queued" && !hasEnded(job);
+  const doing = atWork ? phaseText(job) : document.getElementById("state").textContent;
   document.title = `${doing} · ${job.name} · ExpansionNet`;
 }
 
@@ -132,7 +129,9 @@ async function showEvaluation(job) {
   if (job.state !== "completed" || !document.getElementById("result").hidden) return;
   try {
     const report = await get(jobPath(id, "/evaluation"));
-    document.getElementById("result-content").replaceChildren(...evaluationElements(report));
+    document
+      .getElementById("result-content")
+      .replaceChildren(...evaluationElements(report), ...fileElements(id, report.files));
     document.getElementById("result").hidden = false;
   } catch (error) {
     showToast(error.message);

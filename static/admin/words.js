@@ -80,23 +80,62 @@ export function timeElement(time) {
   return element;
 }
 
-/** `14:05:09` in the reader's own zone. */
-export const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
+/** `2026-03-12 14:05:09` in the reader's own zone. */
+export const moment = (seconds) => new Date(seconds * 1000).toLocaleString("sv");
 
-/** How much of a job's chosen phases is done, 0 to 1. */
+/** The phases of a job that are run. */
+export const chosenPhases = (job) => job.phases.filter((phase) => phase.selected);
+
+/** How much of a phase is done, 0 to 1. */
+export function phaseShare(phase) {
+  if (phase.state === "completed") return 1;
+  return phase.iterations > 0 ? Math.min(1, phase.iteration / phase.iterations) : 0;
+}
+
+/**
+ * How much of a job is done, 0 to 1. Null where that cannot be told: phases take from seconds to days, so that each
+ * counts by its time, which is only known where it was measured before the start.
+ */
 export function share(job) {
-  const chosen = job.phases.filter((phase) => phase.selected);
-  if (chosen.length === 0) return job.state === "completed" ? 1 : 0;
-  const done = chosen.map((phase) => {
-    if (phase.state === "completed") return 1;
-    return phase.iterations > 0 ? Math.min(1, phase.iteration / phase.iterations) : 0;
-  });
-  return done.reduce((sum, part) => sum + part, 0) / chosen.length;
+  if (job.state === "completed") return 1;
+  const chosen = chosenPhases(job);
+  if (chosen.length === 1) return phaseShare(chosen[0]);
+  const total = sum(chosen, (phase) => phase.expected_seconds ?? Number.NaN);
+  return total > 0 ? sum(chosen, (phase) => phaseShare(phase) * phase.expected_seconds) / total : null;
+}
+
+/** Seconds until everything is done: of this phase at its pace, of those to come as measured. Null if not known. */
+export function secondsLeft(job) {
+  const current = currentPhase(job);
+  if (!job.progress || job.progress.phase !== current?.name) return null;
+  const later = chosenPhases(job).filter((phase) => phase !== current && phase.state !== "completed");
+  const seconds = job.progress.seconds_left + sum(later, (phase) => phase.expected_seconds ?? Number.NaN);
+  return Number.isNaN(seconds) ? null : seconds;
+}
+
+const sum = (list, of) => list.reduce((total, one) => total + of(one), 0);
+
+/** `xe 42 %`, `xe (2 of 6) 42 %`: the phase at work, and how far it is. */
+export function phaseText(job) {
+  const phase = currentPhase(job);
+  if (phase === null) return "";
+  const chosen = chosenPhases(job);
+  const place = chosen.length > 1 ? ` (${chosen.indexOf(phase) + 1} of ${chosen.length})` : "";
+  return `${phase.name}${place} ${Math.floor(100 * phaseShare(phase))} %`;
+}
+
+/** `12 min left in this phase, about 3 h 05 min in all` */
+export function leftText(job) {
+  const phase = `${duration(job.progress.seconds_left)} left`;
+  const chosen = chosenPhases(job);
+  if (currentPhase(job) === chosen.at(-1)) return phase;
+  const all = secondsLeft(job);
+  return `${phase} in this phase${all === null ? "" : `, about ${duration(all)} in all`}`;
 }
 
 /** The phase at work, or the last that was. */
 export function currentPhase(job) {
-  const chosen = job.phases.filter((phase) => phase.selected);
+  const chosen = chosenPhases(job);
   return (
     chosen.find((phase) => phase.name === job.progress?.phase && phase.state !== "completed") ??
     chosen.find((phase) => phase.state !== "completed") ??

@@ -74,6 +74,12 @@ const READ_ARCHIVE: &str = "(async () => {
     return answer.headers.get('content-disposition') + new TextDecoder('latin1').decode(await answer.arrayBuffer());
 })()";
 
+/// The page of an evaluation's reports, as the link gives it.
+const READ_REPORT: &str = "(async () => {
+    const answer = await fetch(document.querySelector(\"#result a[href$='/report.html']\").href);
+    return answer.headers.get('content-disposition') + await answer.text();
+})()";
+
 /// So many that the run is still at work when the server is back, and when it is stopped.
 const EPOCHS: &str = "500";
 
@@ -104,7 +110,7 @@ async fn an_admin_trains_a_captioner_and_puts_it_into_service() -> Result<()> {
         admin.look_at("overview").await?;
         let complaints = browser.complaints().await?;
         ensure!(complaints.is_empty(), "{complaints:#?}");
-        Ok(())
+        sign_out_elsewhere(&admin).await
     })
     .await
 }
@@ -313,12 +319,20 @@ async fn clone_with_a_change(admin: &Dashboard<'_>, run: &str) -> Result<String>
     let page = &admin.page;
     page.click("[data-action='clone']").await?;
     page.wait_until("document.querySelector('[data-key=\"model.d_model\"] input')?.value === '32'").await?;
-    admin.choose("#device", "cpu").await?;
+    ensure!(page.value("document.getElementById('device').value").await? == "cpu", "on the device of the former run");
     admin.type_into("#run-name", "Fewer epochs").await?;
-    admin.fill(&[("xe.epochs", "6"), ("xe.learning_rate", "1e-3")]).await?;
+    admin.fill(&[("xe.epochs", "6"), ("xe.learning_rate", "1e-3"), ("scst.samples", "1")]).await?;
     for phase in ["xe-end-to-end", "tuned-features", "scst", "scst-end-to-end"] {
         page.click(&format!("#phase-{phase}")).await?;
     }
+    // Enter checks and starts nothing; what is wrong with a phase that is left out is said where it can be seen.
+    page.value("void document.querySelector('[data-key=\"xe.epochs\"] input').focus()").await?;
+    page.press(&char::from(Key::Enter).to_string()).await?;
+    page.wait_until("document.querySelector('[data-key=\"scst.samples\"] .field-error').checkVisibility()").await?;
+    ensure!(page.path().await? == "/admin/runs/new");
+    let refusals = admin.browser.complaints().await?;
+    ensure!(refusals.len() == 1 && refusals[0].contains("422"), "{refusals:#?}");
+    admin.fill(&[("scst.samples", "5")]).await?;
     admin.press_start().await?;
     page.wait_until("location.pathname.startsWith('/admin/runs/') && document.querySelector('#steps li')").await?;
     let path = page.path().await?;
@@ -326,7 +340,21 @@ async fn clone_with_a_change(admin: &Dashboard<'_>, run: &str) -> Result<String>
     ensure!(id != run);
     page.wait_for_text("#state", "Completed").await?;
     ensure!(page.count(".step[data-state='left-out']").await? == 4);
+    page.wait_for(&format!("#configuration th a[href='/admin/runs/{run}']")).await?;
+    rename(admin).await?;
+    page.click("[data-action='clone']").await?;
+    page.wait_for("#phase-xe:checked").await?;
+    ensure!(page.count(".phase-head input:checked").await? == 2, "a clone leaves out what was left out");
     Ok(id)
+}
+
+/// With the keyboard alone.
+async fn rename(admin: &Dashboard<'_>) -> Result<()> {
+    let page = &admin.page;
+    page.click("[data-action='rename']").await?;
+    page.value("void document.activeElement.select()").await?;
+    page.press(&format!("Six epochs{}", char::from(Key::Enter))).await?;
+    page.wait_for_text("#run-name", "Six epochs").await
 }
 
 async fn compare(admin: &Dashboard<'_>, run: &str, other: &str) -> Result<()> {
@@ -355,6 +383,9 @@ async fn evaluate(admin: &Dashboard<'_>, run: &str) -> Result<()> {
     page.wait_for_text("#state", "Completed").await?;
     page.wait_until("/CIDEr-D\\s+\\d/.test(document.querySelector('#result .data-table')?.innerText)").await?;
     page.wait_for_text(".step[data-phase=captions] .step-state", "completed").await?;
+    page.wait_for(&format!("#judged a[href='/admin/runs/{run}']")).await?;
+    let kept = page.value(READ_REPORT).await?.to_string();
+    ensure!(kept.contains("attachment") && kept.contains("<html"), "{kept}");
     admin.look_at("evaluation").await
 }
 
@@ -371,6 +402,14 @@ async fn act_on_what_is_gone(admin: &Dashboard<'_>, id: &str) -> Result<()> {
     page.wait_until("/no job with this id/.test(document.getElementById('toast-text').textContent)").await?;
     let complaints = admin.browser.complaints().await?;
     ensure!(complaints.iter().all(|complaint| complaint.contains("404")), "{complaints:#?}");
+    Ok(())
+}
+
+/// The page says so, and where to sign in again.
+async fn sign_out_elsewhere(admin: &Dashboard<'_>) -> Result<()> {
+    let page = &admin.page;
+    page.value("(async () => { await fetch('/sign-out', { method: 'POST', redirect: 'manual' }); })()").await?;
+    page.wait_for("#connection:not([hidden]) a[href='/sign-in?next=%2Fadmin']").await?;
     Ok(())
 }
 

@@ -2,19 +2,17 @@
 
 use super::site::{STOPPABLE, Site};
 use axum::http::Method;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use std::process::Command;
 
 /// The place of `features`, the phase that is selected, among the recipe's.
 const FEATURES: usize = 1;
 
 /// Ends the job's process from outside.
-async fn kill(site: &Site, id: &str, signal: &str) {
+async fn kill(site: &Site, id: &str, signal: Signal) {
     let process = site.store.job(id).await.expect("reads").expect("is there").process.expect("at work");
-    let pid = process.split(' ').nth(1).expect("a number");
-    // The shell's own `kill`: not every system has one as a program.
-    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status().expect("a shell");
-    assert!(sent.success());
+    let pid = process.split(' ').nth(1).and_then(|pid| Pid::from_raw(pid.parse().ok()?)).expect("a number");
+    kill_process(pid, signal).expect("it is there");
 }
 
 #[tokio::test]
@@ -79,7 +77,7 @@ async fn a_killed_process_is_noticed_and_its_job_resumed() {
     let site = Site::with(STOPPABLE).await;
     let id = site.create().await;
     site.at_work(&id).await;
-    kill(&site, &id, "KILL").await;
+    kill(&site, &id, Signal::KILL).await;
     let job = site.state(&id, "interrupted").await;
     assert_eq!((&job["reason"]["kind"], &job["phases"][FEATURES]["state"]), (&json!("killed"), &json!("interrupted")));
     assert_eq!(job["actions"], json!(["resume", "clone", "delete"]));
@@ -90,7 +88,7 @@ async fn a_killed_process_is_noticed_and_its_job_resumed() {
 
     let id = site.create().await;
     site.at_work(&id).await;
-    kill(&site, &id, "TERM").await;
+    kill(&site, &id, Signal::TERM).await;
     let job = site.state(&id, "interrupted").await;
     assert!(job["reason"]["text"].as_str().is_some_and(|text| text.contains("has saved")), "{job}");
 }
@@ -131,7 +129,7 @@ async fn what_happened_while_no_server_was_there_is_found_out() {
 
     site.at_work(&killed).await;
     site.jobs.close();
-    kill(&site, &killed, "KILL").await;
+    kill(&site, &killed, Signal::KILL).await;
     wait_for_end(&site, &killed).await;
     let site = site.restarted().await;
     let job = site.state(&killed, "interrupted").await;
@@ -145,6 +143,10 @@ async fn an_evaluation_tells_how_far_it_is_and_ends_without_a_server() {
 tell '"started","phase":"captions","step":"evaluation","iteration":0,"iterations":20,"per_epoch":20'
 tell '"progress","phase":"captions","epoch":0,"iteration":5,"iterations":20,"per_second":4.0,"seconds_left":3.75'
 while [ ! -e "$dir/go-on" ]; do sleep 0.05; done
+mkdir "$dir/evaluation"
+echo '{"outcomes":[]}' > "$dir/evaluation/report.json"
+echo '<p>A report.</p>' > "$dir/evaluation/report.html"
+echo 'The captions as they were made.' > "$dir/evaluation/captions.jsonl"
 tell '"evaluation","phase":"captions","iteration":20,"images":20,"metrics":{"CIDEr-D":0.5}'
 tell '"finished","phase":"captions","reason":"completed","outcome":"completed","kind":null'
 "#;
@@ -160,6 +162,14 @@ tell '"finished","phase":"captions","reason":"completed","outcome":"completed","
     assert_eq!((&phase["name"], &phase["state"]), (&json!("captions"), &json!("running")));
     assert_eq!((&phase["iteration"], &phase["iterations"]), (&json!(5), &json!(20)));
     assert_eq!(job["progress"]["seconds_left"], 3.75);
+    let judged = &job["judged"];
+    assert_eq!(
+        (&judged["models"], &judged["split"]),
+        (&json!([{"name": "default", "checkpoint": null}]), &json!("val"))
+    );
+    assert_eq!((&judged["dataset"], &judged["limit"]), (&json!(dataset), &Value::Null));
+    let folder = site.folder(&id).await;
+    std::fs::create_dir_all(folder.join("models/made-for-it")).expect("writable");
 
     site.jobs.close();
     site.let_go_on(&id).await;
@@ -167,7 +177,18 @@ tell '"finished","phase":"captions","reason":"completed","outcome":"completed","
     let site = site.restarted().await;
     let job = site.state(&id, "completed").await;
     assert_eq!((&job["newest_cider"], &job["phases"][0]["state"]), (&json!(0.5), &json!("completed")));
+    assert!(!folder.join("models").exists(), "what was made for it is gone");
     site.has_every_event(&id).await;
+
+    let report = site.get(&format!("/jobs/{id}/evaluation")).await;
+    assert_eq!(report["files"], json!(["report.html", "report.json"]));
+    let file = async |name: &str| site.ask(Method::GET, &format!("/jobs/{id}/evaluation/{name}"), None).await;
+    let page = file("report.html").await;
+    assert_eq!((page.status.as_u16(), page.text().as_str()), (200, "<p>A report.</p>\n"));
+    assert_eq!(page.header("content-disposition"), "attachment; filename=\"report.html\"");
+    for name in ["captions.jsonl", "..%2Fevents.jsonl", "predictions.json"] {
+        file(name).await.problem(404, "not-found");
+    }
 }
 
 /// Until the job's process is gone; whoever started it does not wait for it any more.
@@ -241,7 +262,7 @@ async fn what_a_power_cut_took_from_the_events_hides_nothing_of_what_comes() {
     let site = Site::with(STOPPABLE).await;
     let id = site.create().await;
     site.at_work(&id).await;
-    kill(&site, &id, "KILL").await;
+    kill(&site, &id, Signal::KILL).await;
     site.state(&id, "interrupted").await;
     let path = site.folder(&id).await.join("events.jsonl");
     let text = std::fs::read_to_string(&path).expect("there are events");

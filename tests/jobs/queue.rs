@@ -15,6 +15,14 @@ async fn jobs_of_one_device_wait_for_their_turn() {
     let queued = site.get("/jobs?state=queued").await;
     assert_eq!(queued["jobs"].as_array().map(Vec::len), Some(2));
 
+    // The last one first, and then the other before it again.
+    for (id, other) in [(&third, &second), (&second, &third)] {
+        let first = site.post(&format!("/jobs/{id}/next"), json!({})).await;
+        assert_eq!(waiting(&first.json()), (json!("queued"), json!(1)));
+        assert_eq!(waiting(&job(other).await), (json!("queued"), json!(2)));
+    }
+    site.post(&format!("/jobs/{first}/next"), json!({})).await.problem(409, "job-state");
+
     // Out of the queue and in again: behind the others.
     let stopped = site.post(&format!("/jobs/{second}/stop"), json!({})).await;
     assert_eq!(waiting(&stopped.json()), (json!("cancelled"), Value::Null));

@@ -2,8 +2,10 @@
 
 use super::site::{STOPPABLE, Site};
 use super::support::web::png;
-use axum::http::Method;
+use axum::body::Body;
+use axum::http::{Method, Request, header};
 use serde_json::{Value, json};
+use std::path::Path;
 
 #[tokio::test]
 async fn a_recipe_is_refused_in_its_own_words() {
@@ -36,6 +38,7 @@ async fn a_clone_begins_with_the_recipe_of_another_run() {
         recipe["differences"].as_array().expect("a list").iter().find(|found| found["key"] == key).cloned()
     };
     assert_eq!(changed(&recipe, "xe.batch_size").expect("differs")["default"], 24);
+    assert_eq!(recipe["former"], Value::Null);
 
     let request = json!({"recipe": format!("job:{first}"), "settings": {"xe.epochs": 1}, "phases": ["features"]});
     let second = site.post("/jobs", request).await.json();
@@ -43,6 +46,28 @@ async fn a_clone_begins_with_the_recipe_of_another_run() {
     let recipe = site.get(&format!("/jobs/{}/recipe", second["id"].as_str().expect("an id"))).await;
     assert_eq!(changed(&recipe, "xe.batch_size"), None);
     assert_eq!(changed(&recipe, "xe.epochs").expect("differs")["value"], 1);
+    assert_eq!(recipe["former"], json!({"id": first, "name": "photos14k"}));
+}
+
+#[tokio::test]
+async fn what_was_measured_before_the_start_is_known_of_the_run() {
+    let measured = r#"
+case "$*" in *--check*)
+    echo '{"findings":[],"phases":[{"name":"features","seconds":12.5},{"name":"xe","seconds":null}]}'
+    exit ;;
+esac
+started 0; finished completed
+"#;
+    let site = Site::with(measured).await;
+    let request = |device: &str, seed: u64| json!({"recipe": "photos14k", "settings": {"seed": seed}, "phases": ["features"], "device": device});
+    let mut check = request("cpu", 7);
+    check["measure"] = json!(true);
+    assert_eq!(site.post("/jobs/check", check).await.status, 200);
+    let seconds =
+        async |request: Value| site.post("/jobs", request).await.json()["phases"][1]["expected_seconds"].clone();
+    assert_eq!(seconds(request("cpu", 7)).await, 12.5);
+    assert_eq!(seconds(request("cpu", 8)).await, Value::Null, "that is another run");
+    assert_eq!(seconds(request("cuda", 7)).await, Value::Null, "that is another device");
 }
 
 #[tokio::test]
@@ -60,16 +85,54 @@ async fn names_can_be_changed() {
 async fn a_checkpoints_model_keeps_its_name_when_the_run_gets_another() {
     let site = Site::with("started 0; finished completed").await;
     let id = site.create().await;
-    let checkpoint = site.folder(&id).await.join("xe/state-00000004");
-    std::fs::create_dir_all(&checkpoint).expect("writable");
-    let progress = json!({"recipe": "", "phase": "xe", "iteration": 4, "best": null, "finished": false});
-    std::fs::write(checkpoint.join("progress.json"), progress.to_string()).expect("writable");
+    make_checkpoint(&site.folder(&id).await, "xe");
     let model = async || site.get(&format!("/jobs/{id}/checkpoints")).await["checkpoints"][0]["model"].clone();
     let before = model().await;
     assert_eq!(before, format!("a-run-{}-xe-state-00000004", &id[id.len() - 6..]));
     let renamed = site.ask(Method::PATCH, &format!("/jobs/{id}"), Some(json!({"name": "Second try"}))).await;
     assert_eq!(renamed.status, 200, "{}", renamed.text());
     assert_eq!(model().await, before);
+}
+
+#[tokio::test]
+async fn checkpoints_that_have_seen_captions_alone_give_no_model() {
+    let site = Site::with("started 0; finished completed").await;
+    let id = site.create().await;
+    let folder = site.folder(&id).await;
+    ["language", "xe"].iter().for_each(|phase| make_checkpoint(&folder, phase));
+    let listed = site.get(&format!("/jobs/{id}/checkpoints")).await;
+    let servable = |place: usize| (&listed["checkpoints"][place]["phase"], &listed["checkpoints"][place]["servable"]);
+    assert_eq!(servable(0), (&json!("language"), &json!(false)));
+    assert_eq!(servable(1), (&json!("xe"), &json!(true)));
+}
+
+/// As far as it is listed.
+fn make_checkpoint(run: &Path, phase: &str) {
+    let checkpoint = run.join(phase).join("state-00000004");
+    std::fs::create_dir_all(&checkpoint).expect("writable");
+    let progress = json!({"recipe": "", "phase": phase, "iteration": 4, "best": null, "finished": false});
+    std::fs::write(checkpoint.join("progress.json"), progress.to_string()).expect("writable");
+}
+
+#[tokio::test]
+async fn what_the_server_cannot_read_is_no_fault_of_who_wants_it_judged() {
+    let site = Site::with("started 0; finished completed").await;
+    let id = site.create().await;
+    site.state(&id, "completed").await;
+    std::fs::write(site.path("dataset.json"), "{}").expect("writable");
+    let judge = async |name: &str| {
+        let checkpoint = json!({"job": id, "phase": "xe", "name": name});
+        let (dataset, images) = (site.path("dataset.json"), site.path(""));
+        site.post("/evaluations", json!({"checkpoints": [checkpoint], "dataset": dataset, "images": images})).await
+    };
+    let folder = site.folder(&id).await;
+    make_checkpoint(&folder, "xe");
+    judge("state-00000005").await.problem(422, "invalid-option");
+    std::fs::remove_file(folder.join("recipe.toml")).expect("was there");
+    let failed = judge("state-00000004").await.problem(500, "internal");
+    assert!(!failed.contains("recipe.toml"), "{failed}");
+    let left = std::fs::read_dir(site.path("runs")).expect("a folder").count();
+    assert_eq!(left, 1, "nothing is left of them");
 }
 
 #[tokio::test]
@@ -123,6 +186,45 @@ finished completed
     image::load_from_memory(&dog.body).expect("a picture");
     photo("8").await.problem(404, "not-found");
     photo("9").await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_stop_that_is_not_understood_is_refused_in_our_own_words() {
+    let site = Site::with(STOPPABLE).await;
+    let refused = site.post("/jobs/none/stop", json!({"forc": true})).await;
+    assert!(refused.problem(422, "invalid-option").contains("forc"), "{}", refused.text());
+    site.ask(Method::POST, "/jobs/none/stop", None).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_model_that_nobody_uses_can_be_deleted_and_what_is_refused_is_said_on_the_page() {
+    let site = Site::changed(STOPPABLE, |config| {
+        config.model.directory = config.training.roots[0].join("models");
+        std::fs::create_dir_all(config.model.directory.join("old")).expect("writable");
+        std::fs::write(config.model.directory.join("old/config.json"), "{}").expect("writable");
+    })
+    .await;
+    site.app.models.active().ready().await.expect("the fake model loads");
+    let send = async |path: &str, fields: &'static str| {
+        let form = Request::post(path).header(header::COOKIE, site.cookie());
+        let form =
+            form.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").header(header::ACCEPT, "text/html");
+        site.app.send(form.body(Body::from(fields)).expect("a request")).await
+    };
+    for (path, fields, words) in [
+        ("/admin/models", "", "Select one or more models first."),
+        ("/admin/models", "models=none", "There is no model `none`."),
+        ("/admin/models/delete", "delete=default", "that can be deleted"),
+        ("/admin/models/delete", "", "that can be deleted"),
+    ] {
+        let refused = send(path, fields).await;
+        assert_eq!(refused.status, 422, "{path} {fields}");
+        assert!(refused.text().contains(words) && refused.text().contains("<h1>Models</h1>"), "{}", refused.text());
+    }
+    let deleted = send("/admin/models/delete", "delete=old").await;
+    assert_eq!((deleted.status.as_u16(), deleted.header("location")), (303, "/admin/models"));
+    assert!(!site.path("models/old").exists());
+    assert_eq!(std::fs::read_dir(site.path("models")).expect("a folder").count(), 0, "nothing is left of it");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::site::{STOPPABLE, Site};
 use super::support::web::Answered;
 use axum::body::Body;
 use axum::http::{Request, header};
+use expansionnet::store::SessionRole;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -96,6 +97,22 @@ async fn events_are_streamed_once_and_from_any_place_on() {
     assert_eq!(again.until("completed").await, [3]);
     site.jobs.close();
     assert!(again.next().await.is_none(), "a server that ends lets its streams end");
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_session_of_who_reads_it() {
+    let site = Site::with(STOPPABLE).await;
+    let id = site.create().await;
+    site.at_work(&id).await;
+    let session = site.store.start_session(&SessionRole::Admin, 1).await.expect("a session");
+    let mut stream = Stream::open(&site, &id, &format!("expansionnet_session={session}"), None).await;
+    assert_eq!(stream.next().await.expect("an event").event, "started");
+    site.store.end_session(&session).await.expect("ends");
+    site.let_go_on(&id).await;
+    site.state(&id, "completed").await;
+    while let Some(told) = stream.next().await {
+        assert_ne!(told.event, "finished", "whoever has signed out is told nothing more");
+    }
 }
 
 #[tokio::test]

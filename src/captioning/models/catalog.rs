@@ -23,6 +23,8 @@ pub(super) struct Found {
     pub bytes: u64,
     /// What is wrong with the folder, without its path.
     pub fault: Option<String>,
+    /// Whether the settings name it.
+    pub configured: bool,
 }
 
 impl Folders {
@@ -40,6 +42,18 @@ impl Folders {
         configured.cloned().or_else(|| Some(self.directory.join(id)).filter(|folder| is_name(id) && is_model(folder)))
     }
 
+    /// The folder of a model that may be removed: in the folder of model folders, and none of the settings'.
+    pub(super) fn removable(&self, id: &str) -> Option<PathBuf> {
+        let folder = self.folder(id)?;
+        (!self.is_configured(&folder)).then_some(folder)
+    }
+
+    /// Whether the settings name this folder, by whichever path.
+    fn is_configured(&self, folder: &Path) -> bool {
+        let place = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        self.configured.iter().any(|configured| place(configured) == place(folder))
+    }
+
     /// Every model folder, by id; configured ones are listed whatever they hold, and win over others of their name.
     pub(super) fn scan(&self) -> Vec<Found> {
         let entries = std::fs::read_dir(&self.directory).into_iter().flatten().flatten();
@@ -47,15 +61,15 @@ impl Folders {
         let mut folders: BTreeMap<String, PathBuf> =
             names.filter_map(|id| Some((id.clone(), self.folder(&id)?))).collect();
         folders.extend(self.configured.iter().rev().map(|folder| (model_id(folder), folder.clone())));
-        folders.into_iter().map(|(id, folder)| Found::read(id, &folder)).collect()
+        folders.into_iter().map(|(id, folder)| Found::read(id, &folder, self.is_configured(&folder))).collect()
     }
 }
 
 impl Found {
-    fn read(id: String, folder: &Path) -> Found {
+    fn read(id: String, folder: &Path, configured: bool) -> Found {
         match inspect(folder) {
-            Ok(bytes) => Found { id, bytes, fault: None },
-            Err(error) => Found { id, bytes: 0, fault: Some(without_path(&error.to_string(), folder)) },
+            Ok(bytes) => Found { id, bytes, fault: None, configured },
+            Err(error) => Found { id, bytes: 0, fault: Some(without_path(&error.to_string(), folder)), configured },
         }
     }
 }
@@ -126,6 +140,20 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn what_the_settings_name_is_not_removable() {
+        let (root, mut folders) = folders();
+        assert_eq!(folders.removable("one"), Some(root.path().join("models/one")));
+        for id in ["main", "none", "notes", "../models/one"] {
+            assert_eq!(folders.removable(id), None, "`{id}`");
+        }
+        std::os::unix::fs::symlink(root.path().join("models/one"), root.path().join("current")).expect("a link");
+        folders.configured.push(root.path().join("current"));
+        assert_eq!(folders.removable("one"), None, "the settings name it by a link");
+        let configured: Vec<bool> = folders.scan().iter().map(|model| model.configured).collect();
+        assert_eq!(configured, [true, true, true, false], "current, main, one, two");
     }
 
     #[test]

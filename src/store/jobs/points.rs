@@ -42,6 +42,17 @@ pub struct Series {
     pub points: Vec<(i64, f64, f64, f64, f64)>,
 }
 
+/// What a figure has come to in one phase.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FigureRange {
+    /// Its newest value.
+    pub newest: f64,
+    /// The lowest.
+    pub least: f64,
+    /// The highest.
+    pub most: f64,
+}
+
 #[derive(FromRow)]
 struct Bucket {
     phase: String,
@@ -99,19 +110,24 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
-    /// The newest value of every figure, by phase and name.
+    /// What every figure has come to, by phase and name.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn newest_job_points(&self, id: &str) -> Result<BTreeMap<(String, String), f64>, StoreError> {
-        // With MAX, SQLite takes the other columns from the row that has it.
-        let newest: Vec<(String, String, f64, i64)> = sqlx::query_as(
-            "SELECT phase, name, value, MAX(place) FROM job_points WHERE job_id = ? GROUP BY phase, name",
+    pub async fn job_figures(&self, id: &str) -> Result<BTreeMap<(String, String), FigureRange>, StoreError> {
+        let figures: Vec<(String, String, f64, f64, f64)> = sqlx::query_as(
+            "WITH known AS ( \
+                 SELECT phase, name, MAX(place) AS last, MIN(value) AS least, MAX(value) AS most FROM job_points \
+                 WHERE job_id = ?1 GROUP BY phase, name) \
+             SELECT p.phase, p.name, p.value, known.least, known.most \
+             FROM known CROSS JOIN job_points p \
+             ON p.job_id = ?1 AND p.phase = known.phase AND p.name = known.name AND p.place = known.last",
         )
         .bind(id)
         .fetch_all(&self.database)
         .await?;
-        Ok(newest.into_iter().map(|(phase, name, value, _)| ((phase, name), value)).collect())
+        let figure = |(phase, name, newest, least, most)| ((phase, name), FigureRange { newest, least, most });
+        Ok(figures.into_iter().map(figure).collect())
     }
 }
 

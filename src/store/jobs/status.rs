@@ -15,12 +15,18 @@ pub struct JobStatus {
     pub current: Option<String>,
     /// Of the phase at work.
     pub progress: Option<Progress>,
-    /// CIDEr-D of the newest evaluation.
+    /// CIDEr-D of the newest evaluation on photos.
     pub newest_cider: Option<f64>,
-    /// The best of all.
+    /// The best of all on photos.
     pub best_cider: Option<f64>,
     /// What went wrong in the phase that ended last, and its kind.
     pub failure: Option<(String, String)>,
+    /// Seconds that its processes have worked, all together.
+    #[serde(default)]
+    pub worked_seconds: f64,
+    /// Up to when that counts; seconds since 1970.
+    #[serde(default)]
+    pub told_at: Option<f64>,
 }
 
 /// A phase.
@@ -32,6 +38,12 @@ pub struct PhaseStatus {
     pub step: String,
     /// Whether it was chosen.
     pub selected: bool,
+    /// Whether it learns of captions alone: its figures are not those of photos.
+    #[serde(default)]
+    pub sees_captions: bool,
+    /// About how long it takes, evaluations left out, where that was measured before the start.
+    #[serde(default)]
+    pub expected_seconds: Option<f64>,
     /// How it stands.
     pub state: PhaseState,
     /// Iterations (or images) done.
@@ -98,6 +110,8 @@ impl PhaseStatus {
             name: name.to_owned(),
             step: step.to_owned(),
             selected,
+            sees_captions: false,
+            expected_seconds: None,
             state: PhaseState::Waiting,
             iteration: 0,
             iterations: 0,
@@ -114,12 +128,26 @@ impl PhaseStatus {
 impl JobStatus {
     /// Takes one event in.
     pub fn apply(&mut self, line: &EventLine) {
+        self.work_until(line.time);
         match line.event.as_str() {
             "started" => self.started(line),
             "progress" => self.progressed(line),
             "evaluation" => self.evaluated(line),
             "finished" => self.finished(line),
             _ => (),
+        }
+    }
+
+    /// A process begins to work, at this time: what an earlier one ended with is over, and the pause was no work.
+    pub fn process_begins(&mut self, time: f64) {
+        (self.failure, self.progress, self.told_at) = (None, None, Some(time));
+    }
+
+    /// Events without a time are those of nobody's clock.
+    fn work_until(&mut self, time: f64) {
+        if time > 0. {
+            self.worked_seconds += self.told_at.map_or(0., |before| (time - before).max(0.));
+            self.told_at = Some(time);
         }
     }
 
@@ -183,6 +211,11 @@ impl JobStatus {
 
     fn evaluated(&mut self, line: &EventLine) {
         let Some(cider) = line.metrics.get("CIDEr-D").copied().flatten() else { return };
+        let phase = self.phase_of(line);
+        // How well captions are told in other words says nothing of how well photos are.
+        if self.phases.iter().any(|one| one.sees_captions && Some(&one.name) == phase.as_ref()) {
+            return;
+        }
         self.newest_cider = Some(cider);
         self.best_cider = Some(self.best_cider.map_or(cider, |best| best.max(cider)));
     }
@@ -247,6 +280,39 @@ mod tests {
         assert_eq!(status.progress.as_ref().map(|progress| progress.seconds_left), Some(4.));
         assert!(!status.completed());
         assert_eq!(status.iteration(), 7);
+    }
+
+    #[test]
+    fn captions_told_in_other_words_are_no_captions_of_photos() {
+        let judged = |phase: &str, cider: f64| {
+            format!(
+                r#"{{"sequence":1,"time":9,"event":"evaluation","phase":"{phase}","iteration":1,"metrics":{{"CIDEr-D":{cider}}}}}"#
+            )
+        };
+        let mut language = PhaseStatus::waiting("language", "cross-entropy", true);
+        language.sees_captions = true;
+        let phases = vec![language, PhaseStatus::waiting("xe", "cross-entropy", true)];
+        let mut status = JobStatus { phases, ..JobStatus::default() };
+        for line in [judged("language", 1.5), judged("xe", 0.5), judged("xe", 0.25), judged("language", 1.25)] {
+            status.apply(&EventLine::read(&line).expect("an event"));
+        }
+        assert_eq!((status.newest_cider, status.best_cider), (Some(0.25), Some(0.5)));
+    }
+
+    #[test]
+    fn the_time_of_all_processes_counts_and_the_pauses_between_them_do_not() {
+        let mut status = told(&[]);
+        let tell = |status: &mut JobStatus, time: f64| {
+            let line = format!(r#"{{"sequence":1,"time":{time},"event":"warning","message":"m"}}"#);
+            status.apply(&EventLine::read(&line).expect("an event"));
+        };
+        status.process_begins(100.);
+        tell(&mut status, 160.);
+        tell(&mut status, 150.);
+        status.apply(&EventLine::read(r#"{"event":"warning"}"#).expect("an event"));
+        status.process_begins(1000.);
+        tell(&mut status, 1030.5);
+        assert_eq!(status.worked_seconds, 90.5);
     }
 
     #[test]

@@ -117,8 +117,10 @@ async fn many_points_come_as_few_buckets_with_their_extremes() {
     assert_eq!(all[0].points, [(3, 3., 2., 1., 3.), (6, 6., 5., 4., 6.), (9, 9., 8., 7., 9.)]);
     let later = store.job_series(&job.id, &query(3, Some(7))).await.expect("reads");
     assert_eq!(later[0].points, [(8, 8., 8., 8., 8.), (9, 9., 9., 9., 9.)]);
-    let newest = store.newest_job_points(&job.id).await.expect("reads");
-    assert_eq!(newest[&("xe".to_owned(), "loss".to_owned())], 9.);
+    store.add_job_points(&job.id, &[Point { value: 7.5, ..point(10) }]).await.expect("writes");
+    let figures = store.job_figures(&job.id).await.expect("reads");
+    let loss = FigureRange { newest: 7.5, least: 1., most: 9. };
+    assert_eq!(figures[&("xe".to_owned(), "loss".to_owned())], loss);
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ pub(in crate::web) async fn create_key(
     frame: Frame,
     form: Result<Form<KeyForm>, FormRejection>,
 ) -> Result<Response, Problem> {
-    let Form(form) = form.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Form(form) = form?;
     let created = Some(make_key(&state, &caller, &form.name).await?);
     let page = pages::page(&KeysPage { frame, keys: state.store.keys().await?, created })?;
     Ok(([(header::CACHE_CONTROL, "no-store")], page).into_response())

@@ -1,14 +1,16 @@
 //! `/admin/models`: the model folders, and which of them is in service.
 
-use crate::captioning::{FailedActivation, ListedModel, ModelState, Status};
+use crate::captioning::{FailedActivation, ListedModel, ModelState, RemoveError};
 use crate::web::AppState;
 use crate::web::auth::Caller;
 use crate::web::pages::{self, Frame, size_text};
-use crate::web::problem::Problem;
+use crate::web::problem::{OwnPage, Problem, accepts_pages};
 use askama::Template;
+use axum::Extension;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
-use axum::response::{Redirect, Response};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
 
 #[derive(Template)]
 #[template(path = "admin/models.html")]
@@ -19,6 +21,8 @@ struct ModelsPage {
     models: Vec<ModelRow>,
     loading: Vec<String>,
     failed: Option<FailedActivation>,
+    /// Why what was wanted last was refused.
+    refusal: Option<String>,
 }
 
 /// A model folder in words.
@@ -27,6 +31,8 @@ struct ModelRow {
     active: bool,
     loading: bool,
     broken: bool,
+    /// Whether it may be deleted.
+    deletable: bool,
     size_text: String,
     /// What is wrong; empty where nothing is.
     reason: String,
@@ -34,18 +40,30 @@ struct ModelRow {
 
 /// `GET /admin/models`
 pub(in crate::web) async fn models(State(state): State<AppState>, frame: Frame) -> Result<Response, Problem> {
+    models_page(&state, frame, None).await
+}
+
+/// The page, and why what was wanted last was refused.
+async fn models_page(state: &AppState, frame: Frame, refusal: Option<String>) -> Result<Response, Problem> {
     let activation = state.models.activation();
-    let active = match state.models.active().status() {
-        Status::Ready(loaded) => Some(loaded.info.id.clone()),
-        Status::Loading | Status::Failed(_) => None,
-    };
+    let active = state.models.active().status().info().map(|info| info.id.clone());
     pages::page(&ModelsPage {
         frame,
         active,
         models: state.models.list().await.into_iter().map(ModelRow::new).collect(),
         loading: activation.loading,
         failed: activation.failed,
+        refusal,
     })
+}
+
+/// The page again, where there is more to do than on that of an error; programs are told as everywhere.
+async fn refused(state: &AppState, frame: Frame, headers: &HeaderMap, problem: Problem) -> Result<Response, Problem> {
+    if !accepts_pages(headers) {
+        return Err(problem);
+    }
+    let status = problem.status;
+    Ok((status, Extension(OwnPage), models_page(state, frame, Some(problem.detail)).await?).into_response())
 }
 
 /// `POST /admin/models`: begins to load what was chosen; the page that follows shows how it goes.
@@ -54,17 +72,50 @@ pub(in crate::web) async fn models(State(state): State<AppState>, frame: Frame) 
 pub(in crate::web) async fn activate_models(
     State(state): State<AppState>,
     caller: Caller,
-    fields: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Result<Redirect, Problem> {
-    let Form(fields) = fields.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
-    let named = |name: &str| -> Vec<String> {
-        fields.iter().filter(|(field, _)| field == name).map(|(_, id)| id.clone()).collect()
-    };
-    let only = named("only");
-    let wanted = if only.is_empty() { named("models") } else { only };
+    frame: Frame,
+    headers: HeaderMap,
+    fields: Result<Form<Fields>, FormRejection>,
+) -> Result<Response, Problem> {
+    let Form(fields) = fields?;
+    let only = named(&fields, "only");
+    let wanted = if only.is_empty() { named(&fields, "models") } else { only };
     tracing::info!(%caller, models = ?wanted, "another model is wanted");
-    state.models.begin_activation(&wanted)?;
-    Ok(Redirect::to("/admin/models"))
+    if wanted.is_empty() {
+        return refused(&state, frame, &headers, Problem::invalid_option("select one or more models first")).await;
+    }
+    match state.models.begin_activation(&wanted) {
+        Ok(_) => Ok(Redirect::to("/admin/models").into_response()),
+        Err(error) => refused(&state, frame, &headers, error.into()).await,
+    }
+}
+
+/// `POST /admin/models/delete`: removes the folder of the model in the field `delete`.
+pub(in crate::web) async fn delete_model(
+    State(state): State<AppState>,
+    caller: Caller,
+    frame: Frame,
+    headers: HeaderMap,
+    fields: Result<Form<Fields>, FormRejection>,
+) -> Result<Response, Problem> {
+    let Form(fields) = fields?;
+    let id = named(&fields, "delete").into_iter().next().unwrap_or_default();
+    let problem = match state.models.remove(&id).await {
+        Ok(()) => {
+            tracing::info!(%caller, model = id, "model deleted");
+            return Ok(Redirect::to("/admin/models").into_response());
+        }
+        Err(error @ RemoveError::Io(_)) => Problem::internal(&error),
+        Err(error) => Problem::invalid_option(&error),
+    };
+    refused(&state, frame, &headers, problem).await
+}
+
+/// A form's fields; some names come more than once.
+type Fields = Vec<(String, String)>;
+
+/// The values of the fields of this name.
+fn named(fields: &[(String, String)], name: &str) -> Vec<String> {
+    fields.iter().filter(|(field, _)| field == name).map(|(_, id)| id.clone()).collect()
 }
 
 impl ModelRow {
@@ -73,6 +124,7 @@ impl ModelRow {
             active: model.state == ModelState::Active,
             loading: model.state == ModelState::Loading,
             broken: model.state == ModelState::Broken,
+            deletable: !model.configured && !matches!(model.state, ModelState::Active | ModelState::Loading),
             size_text: size_text(usize::try_from(model.bytes).unwrap_or(usize::MAX)),
             reason: model.reason.unwrap_or_default(),
             id: model.id,

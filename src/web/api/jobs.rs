@@ -8,6 +8,7 @@ pub(in crate::web) mod figures;
 pub(in crate::web) mod files;
 
 use crate::store::{JobState, StoredJob};
+use crate::training::checkpoints::CheckpointFault;
 use crate::training::view::Job;
 use crate::training::{Action, ActionError, CreateError, JobRequest, NAME, checked_name};
 use crate::web::AppState;
@@ -85,7 +86,7 @@ pub(in crate::web) async fn jobs(
     State(state): State<AppState>,
     query: Result<Query<JobsQuery>, QueryRejection>,
 ) -> Result<Json<JobList>, Problem> {
-    let query = valid(query)?;
+    let Query(query) = query?;
     let waiting = state.store.queued_jobs().await?;
     let jobs = state.store.jobs(query.state.as_slice()).await?;
     Ok(Json(JobList { jobs: jobs.into_iter().map(|job| Job::of(job, &waiting)).collect() }))
@@ -181,7 +182,7 @@ pub(in crate::web) async fn delete_job(
     Path(id): Path<String>,
     query: Result<Query<DeleteQuery>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
-    let DeleteQuery { files } = valid(query)?;
+    let Query(DeleteQuery { files }) = query?;
     state.jobs.delete(&id, files).await?;
     tracing::info!(%caller, job = id, files, "job deleted");
     Ok(StatusCode::NO_CONTENT)
@@ -203,9 +204,9 @@ pub(in crate::web) async fn stop_job(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
-    request: Option<Json<StopRequest>>,
+    request: Result<Option<Json<StopRequest>>, JsonRejection>,
 ) -> Result<Json<Job>, Problem> {
-    let force = request.is_some_and(|Json(request)| request.force);
+    let force = request?.is_some_and(|Json(request)| request.force);
     act(&state, &caller, &id, if force { Action::ForceStop } else { Action::Stop }).await
 }
 
@@ -245,6 +246,26 @@ pub(in crate::web) async fn retry_job(
     act(&state, &caller, &id, Action::Retry).await
 }
 
+/// `POST /api/admin/jobs/{id}/next`
+#[utoipa::path(
+    post,
+    path = "/api/admin/jobs/{id}/next",
+    tag = "training",
+    summary = "Put first in the queue",
+    description = "Of the jobs that wait, it is the next on its device; what is at work goes on.",
+    params(("id" = String, Path, description = "The job's id")),
+    responses((status = 200, description = "As it is now", body = Job)),
+)]
+pub(in crate::web) async fn run_job_next(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Job>, Problem> {
+    let job = state.jobs.run_next(&id).await?;
+    tracing::info!(%caller, job = id, "job put first in the queue");
+    view(&state, job).await.map(Json)
+}
+
 async fn act(state: &AppState, caller: &Caller, id: &str, action: Action) -> Result<Json<Job>, Problem> {
     let job = state.jobs.act(id, action).await?;
     tracing::info!(%caller, job = id, ?action, "job changed");
@@ -262,11 +283,6 @@ pub(super) async fn view(state: &AppState, job: StoredJob) -> Result<Job, Proble
         _ => Vec::new(),
     };
     Ok(Job::of(job, &waiting))
-}
-
-/// The query, or what is wrong with it.
-pub(super) fn valid<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query.map(|Query(query)| query).map_err(|rejection| Problem::invalid_option(rejection.body_text()))
 }
 
 pub(super) fn no_such_job() -> Problem {
@@ -292,8 +308,35 @@ impl From<CreateError> for Problem {
             // A key begins small.
             CreateError::Recipe(fault) => Problem::invalid_option(format!("the recipe cannot be used: {fault}")),
             CreateError::Invalid(_) => Problem::invalid_option(&error),
+            // Named in the body, not in the address.
+            CreateError::Checkpoint(CheckpointFault::Unknown) => Problem::invalid_option(&error),
+            CreateError::Checkpoint(fault) => Problem::from(fault),
             CreateError::Folder { path, source } => Problem::from(crate::store::StoreError::File { path, source }),
+            CreateError::Died(_) => Problem::internal(&error),
             CreateError::Store(error) => Problem::from(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Error, ErrorKind};
+
+    #[tokio::test]
+    async fn what_cannot_be_made_is_told_apart_from_a_server_that_fails() {
+        let task = tokio::spawn(std::future::pending::<()>());
+        task.abort();
+        let died = task.await.expect_err("it was ended");
+        let full = CheckpointFault::Io(Error::from(ErrorKind::StorageFull));
+        for (error, status, code) in [
+            (CreateError::Invalid("`split` must be val, test or both".to_owned()), 422, "invalid-option"),
+            (CreateError::Checkpoint(CheckpointFault::Unknown), 422, "invalid-option"),
+            (CreateError::Checkpoint(full), 507, "storage-full"),
+            (CreateError::Died(died), 500, "internal"),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.status.as_u16(), problem.code), (status, code), "{}", problem.detail);
         }
     }
 }

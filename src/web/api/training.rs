@@ -1,6 +1,5 @@
 //! What training begins with: recipes, files on the server, and the machine itself.
 
-use super::jobs::valid;
 use crate::store::Work;
 use crate::training::device::Reading;
 use crate::training::folders::{self, FileKind, FolderError, Listing};
@@ -69,7 +68,8 @@ pub(in crate::web) async fn recipes(
     State(state): State<AppState>,
     query: Result<Query<RecipesQuery>, QueryRejection>,
 ) -> Result<Json<RecipeList>, Problem> {
-    let recipes = match valid(query)?.job {
+    let Query(RecipesQuery { job }) = query?;
+    let recipes = match job {
         None => {
             let offer = |shipped: &recipes::Shipped| {
                 let (name, title) = (shipped.name.to_owned(), shipped.title.to_owned());
@@ -128,7 +128,7 @@ pub(in crate::web) async fn folders(
     State(state): State<AppState>,
     query: Result<Query<FoldersQuery>, QueryRejection>,
 ) -> Result<Json<Listing>, Problem> {
-    let FoldersQuery { path, kind } = valid(query)?;
+    let Query(FoldersQuery { path, kind }) = query?;
     let roots = state.jobs.roots().to_vec();
     let listing = tokio::task::spawn_blocking(move || folders::list(&roots, &path, kind));
     match listing.await.map_err(|died| Problem::internal(&died))? {
@@ -146,6 +146,8 @@ pub(in crate::web) async fn folders(
     summary = "How busy the machine is",
     responses((status = 200, description = "Now", body = Reading)),
 )]
-pub(in crate::web) async fn device(State(state): State<AppState>) -> Json<Reading> {
-    Json(state.jobs.sampler().read(state.jobs.directory()))
+pub(in crate::web) async fn device(State(state): State<AppState>) -> Result<Json<Reading>, Problem> {
+    let jobs = state.jobs.clone();
+    let reading = tokio::task::spawn_blocking(move || jobs.sampler().read(jobs.directory()));
+    Ok(Json(reading.await.map_err(|died| Problem::internal(&died))?))
 }

@@ -4,7 +4,7 @@ use crate::accessibility;
 use crate::chromium::{Browser, Look};
 use crate::page::Page;
 use crate::server::Server;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -106,6 +106,11 @@ impl<'a> Dashboard<'a> {
             self.browser.set_look(look).await?;
             self.page.settle().await?;
             accessibility::check(self.browser, &self.page, name, look).await?;
+            let width = self.page.value("document.documentElement.scrollWidth").await?;
+            ensure!(
+                width.as_u64().is_some_and(|width| width <= u64::from(look.width)),
+                "{name}, {look_name}: {width} wide"
+            );
             let Some(folder) = pictures_folder() else { continue };
             std::fs::create_dir_all(&folder)?;
             let height = self.page.value("document.documentElement.scrollHeight").await?;

@@ -1,23 +1,22 @@
 //! A run's checkpoints: listed, downloaded as model folders, put into service.
 
 use super::find;
-use crate::captioning::Status;
 use crate::store::StoredJob;
 use crate::training::checkpoints::{self, CheckpointFault, model_name};
 use crate::web::AppState;
 use crate::web::auth::Caller;
 use crate::web::openapi::{Binary, ServedModel};
+use crate::web::pieces;
 use crate::web::problem::Problem;
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::{StreamExt, stream};
 use serde::Serialize;
-use std::fs::File;
-use std::io::Read;
+use std::error::Error;
+use std::io;
 use trainer::captioner::ModelInfo;
+use trainer::training::{FailureKind, TrainError};
 
 /// A run's checkpoints.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -45,6 +44,9 @@ pub(in crate::web) struct ListedCheckpoint {
     model: String,
     /// Whether it captions photos now.
     in_service: bool,
+    /// Whether a model can be made of it, to download, to judge or to put into service: a phase that learns of captions
+    /// alone gives none.
+    servable: bool,
 }
 
 /// What is in service now, and how to take it back.
@@ -71,11 +73,13 @@ pub(in crate::web) async fn list(
     Path(id): Path<String>,
 ) -> Result<Json<CheckpointList>, Problem> {
     let (job, served) = (find(&state, &id).await?, in_service(&state));
-    let (job, found) = blocking(job, checkpoints::of_run).await?;
+    let looking = blocking(job, |job| Ok((checkpoints::of_run(job)?, checkpoints::without_photos(job))));
+    let (job, (found, without_photos)) = looking.await?;
     let listed = found.into_iter().map(|(phase, checkpoint)| {
         let model = model_name(&job, &phase, &checkpoint.name);
         ListedCheckpoint {
             in_service: served.contains(&model),
+            servable: !without_photos.contains(&phase),
             model,
             phase,
             name: checkpoint.name,
@@ -118,7 +122,7 @@ pub(in crate::web) async fn download(
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    Ok((headers, Body::from_stream(pieces(file))).into_response())
+    Ok((headers, pieces::body(file)).into_response())
 }
 
 /// `POST /api/admin/jobs/{id}/checkpoints/{phase}/{name}/activate`
@@ -154,10 +158,7 @@ pub(in crate::web) async fn activate(
 
 /// The models that caption photos now.
 fn in_service(state: &AppState) -> Vec<String> {
-    match state.models.active().status() {
-        Status::Ready(loaded) => loaded.info.members.clone(),
-        Status::Loading | Status::Failed(_) => Vec::new(),
-    }
+    state.models.active().status().info().map(|info| info.members.clone()).unwrap_or_default()
 }
 
 async fn blocking<T: Send + 'static>(
@@ -168,36 +169,59 @@ async fn blocking<T: Send + 'static>(
     Ok(working.await.map_err(|died| Problem::internal(&died))??)
 }
 
-/// A file, a piece at a time.
-fn pieces(file: File) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
-    const PIECE: u64 = 256 * 1024;
-    let pieces = stream::unfold(Some(file), |file| async move {
-        let mut file = file?;
-        let reading = tokio::task::spawn_blocking(move || {
-            let mut piece = Vec::new();
-            (&mut file).take(PIECE).read_to_end(&mut piece).map(|_| (piece, file))
-        });
-        match reading.await.map_err(std::io::Error::other).flatten() {
-            Ok((piece, _)) if piece.is_empty() => None,
-            Ok((piece, file)) => Some((Ok(Bytes::from(piece)), Some(file))),
-            Err(error) => Some((Err(error), None)),
-        }
-    });
-    // What compresses the answer asks once more after the end.
-    pieces.fuse()
-}
-
 impl From<CheckpointFault> for Problem {
     fn from(fault: CheckpointFault) -> Problem {
         match fault {
             CheckpointFault::Unknown => Problem::not_found(&fault),
-            CheckpointFault::Trainer(_) => {
+            CheckpointFault::Trainer(ref error) if error.kind() == FailureKind::DiskFull => {
+                tracing::error!(%error, "the disk is full");
+                Problem::storage_full()
+            }
+            CheckpointFault::Trainer(ref error) if is_of_no_use(error) => {
                 let status = StatusCode::UNPROCESSABLE_ENTITY;
                 Problem::new(status, "model-unusable", "The model cannot be put into service", &fault)
             }
+            CheckpointFault::Trainer(_) => Problem::internal(&fault),
             CheckpointFault::Io(source) => {
                 Problem::from(crate::store::StoreError::File { path: "the archive".into(), source })
             }
+        }
+    }
+}
+
+/// Whether it is the checkpoint, or what belongs to it, that gives no model, and not the server that failed.
+fn is_of_no_use(error: &TrainError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    let mut causes = std::iter::successors(Some(first), |&cause| cause.source());
+    if causes.any(|cause| cause.is::<io::Error>()) {
+        return false;
+    }
+    match error {
+        TrainError::NoBackbone(_) | TrainError::OtherFeatures(_) => true,
+        _ => matches!(error.kind(), FailureKind::Data | FailureKind::Weights),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_of_no_use_is_told_apart_from_a_server_that_fails() {
+        let system =
+            |number| TrainError::Io { path: "/secret/path".into(), source: io::Error::from_raw_os_error(number) };
+        // 28: no space left on the device, 5: an error of the disk.
+        for (error, status, code) in [
+            (TrainError::NotTrained("xe".to_owned()), 422, "model-unusable"),
+            (TrainError::NoBackbone("xe".to_owned()), 422, "model-unusable"),
+            (system(28), 507, "storage-full"),
+            (system(5), 500, "internal"),
+            (TrainError::OutOfMemory("CUDA out of memory".to_owned()), 500, "internal"),
+            (TrainError::Panicked("out of range".to_owned()), 500, "internal"),
+        ] {
+            let problem = Problem::from(CheckpointFault::Trainer(error));
+            assert_eq!((problem.status.as_u16(), problem.code), (status, code), "{}", problem.detail);
+            assert!(!problem.detail.contains("secret"), "{}", problem.detail);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `/api/admin/compare`: runs side by side.
 
-use super::{find, valid, view};
-use crate::store::{StoredJob, Work};
+use super::{find, view};
+use crate::store::{FigureRange, StoredJob, Work};
 use crate::training::recipes;
 use crate::training::view::Job;
 use crate::web::AppState;
@@ -33,7 +33,7 @@ pub(in crate::web) struct Comparison {
     jobs: Vec<Job>,
     /// Only those that differ.
     settings: Vec<ComparedSetting>,
-    /// The newest value of every figure.
+    /// The newest and the best value of every figure.
     metrics: Vec<ComparedMetric>,
 }
 
@@ -51,8 +51,11 @@ pub(in crate::web) struct ComparedSetting {
 pub(in crate::web) struct ComparedMetric {
     phase: String,
     name: String,
-    /// In the order of the jobs; null where a job has none.
+    /// The newest, in the order of the jobs; null where a job has none.
     values: Vec<Option<f64>>,
+    /// The best so far: the lowest of a loss, the highest of a metric or reward. Null also for figures that are none of
+    /// these.
+    best: Vec<Option<f64>>,
 }
 
 /// `GET /api/admin/compare`
@@ -69,7 +72,7 @@ pub(in crate::web) async fn compare(
     State(state): State<AppState>,
     query: Result<Query<CompareQuery>, QueryRejection>,
 ) -> Result<Json<Comparison>, Problem> {
-    let CompareQuery { jobs: ids } = valid(query)?;
+    let Query(CompareQuery { jobs: ids }) = query?;
     let ids: Vec<&str> = ids.split(',').map(str::trim).filter(|id| !id.is_empty()).collect();
     if !(1..=MOST).contains(&ids.len()) {
         return Err(Problem::invalid_option(format!("`jobs` must name from 1 to {MOST} jobs")));
@@ -78,7 +81,7 @@ pub(in crate::web) async fn compare(
     for id in ids {
         let job = find(&state, id).await?;
         recipes.push(flat_recipe(&job));
-        figures.push(state.store.newest_job_points(id).await?);
+        figures.push(state.store.job_figures(id).await?);
         jobs.push(view(&state, job).await?);
     }
     Ok(Json(Comparison { jobs, settings: differing(&recipes), metrics: side_by_side(&figures) }))
@@ -110,11 +113,33 @@ fn differing(recipes: &[BTreeMap<String, Value>]) -> Vec<ComparedSetting> {
 /// Device readings say nothing of a model.
 const OF_THE_DEVICE: [&str; 4] = ["cpu_percent", "memory_bytes", "gpu_percent", "gpu_memory_bytes"];
 
-fn side_by_side(figures: &[BTreeMap<(String, String), f64>]) -> Vec<ComparedMetric> {
+/// Settings that change with the iterations, and what follows from the device: more is neither better nor worse.
+const OF_THE_WAY: [&str; 3] = ["learning_rate", "gradient_norm", "per_second"];
+
+/// What a job has told, by phase and name.
+type Figures = BTreeMap<(String, String), FigureRange>;
+
+fn side_by_side(figures: &[Figures]) -> Vec<ComparedMetric> {
     let keys: BTreeSet<&(String, String)> = figures.iter().flat_map(BTreeMap::keys).collect();
     let of_models = keys.into_iter().filter(|(_, name)| !OF_THE_DEVICE.contains(&name.as_str()));
-    let values = |key| figures.iter().map(|figures| figures.get(key).copied()).collect();
-    of_models.map(|key| ComparedMetric { phase: key.0.clone(), name: key.1.clone(), values: values(key) }).collect()
+    let compared = |key: &(String, String)| {
+        let ranges: Vec<Option<&FigureRange>> = figures.iter().map(|figures| figures.get(key)).collect();
+        ComparedMetric {
+            phase: key.0.clone(),
+            name: key.1.clone(),
+            values: ranges.iter().map(|range| Some((*range)?.newest)).collect(),
+            best: ranges.iter().map(|range| best(&key.1, (*range)?)).collect(),
+        }
+    };
+    of_models.map(compared).collect()
+}
+
+fn best(name: &str, range: &FigureRange) -> Option<f64> {
+    match name {
+        name if OF_THE_WAY.contains(&name) => None,
+        name if name.contains("loss") => Some(range.least),
+        _ => Some(range.most),
+    }
 }
 
 #[cfg(test)]
@@ -129,9 +154,20 @@ mod tests {
             differing(&[recipe(&[("seed", 1), ("xe.epochs", 2)]), recipe(&[("seed", 1), ("scst.epochs", 3)])]);
         let told: Vec<_> = settings.iter().map(|setting| (setting.key.as_str(), setting.values.clone())).collect();
         assert_eq!(told, [("scst.epochs", vec![Value::Null, json!(3)]), ("xe.epochs", vec![json!(2), Value::Null])]);
+    }
 
-        let figures = |name: &str, value| BTreeMap::from([(("xe".to_owned(), name.to_owned()), value)]);
-        let metrics = side_by_side(&[figures("loss", 0.5), figures("cpu_percent", 99.)]);
-        assert_eq!((metrics.len(), &metrics[0].values), (1, &vec![Some(0.5), None]));
+    #[test]
+    fn the_best_is_the_lowest_loss_and_the_highest_metric() {
+        let figures = |name: &str| {
+            let range = FigureRange { newest: 0.5, least: 0.25, most: 1. };
+            BTreeMap::from([(("xe".to_owned(), name.to_owned()), range)])
+        };
+        for (name, best) in [("validation_loss", Some(0.25)), ("CIDEr-D", Some(1.)), ("learning_rate", None)] {
+            let metrics = side_by_side(&[figures(name), figures("cpu_percent")]);
+            assert_eq!(
+                (metrics.len(), &metrics[0].values, &metrics[0].best),
+                (1, &vec![Some(0.5), None], &vec![best, None])
+            );
+        }
     }
 }

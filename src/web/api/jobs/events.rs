@@ -3,11 +3,12 @@
 //! A stream reads the store, never the process: it goes on after any event that a client names, over reloads,
 //! reconnects and restarts of the server, and a client that is slow is behind and costs nothing.
 
-use super::{find, valid, view};
-use crate::store::{EventFilter, StoreError, StoredEvent};
+use super::{find, view};
+use crate::store::{EventFilter, SessionRole, StoreError, StoredEvent};
 use crate::training::Jobs;
 use crate::training::view::Job;
 use crate::web::AppState;
+use crate::web::auth::Credentials;
 use crate::web::problem::Problem;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -79,14 +80,14 @@ pub(in crate::web) async fn events(
     query: Result<Query<EventsQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = valid(query)?;
+    let Query(query) = query?;
     let job = find(&state, &id).await?;
     let header = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     if !header("accept").is_some_and(|accept| accept.contains("text/event-stream")) {
         return page(&state, &id, query, job.last_sequence).await;
     }
     let last = header("last-event-id").and_then(|id| id.parse().ok());
-    let feed = Feed::new(state, id, last.or(query.after).unwrap_or(-1));
+    let feed = Feed::new(state, id, last.or(query.after).unwrap_or(-1), Credentials::of(&headers));
     let events = stream::unfold(feed, |mut feed| async move {
         let event = feed.next().await?;
         Some((Ok::<_, Infallible>(event), feed))
@@ -131,6 +132,8 @@ struct Feed {
     jobs: Jobs,
     id: String,
     after: i64,
+    /// By which whoever reads came in.
+    credentials: Credentials,
     /// The job as it was told last.
     told: Option<Job>,
     ready: VecDeque<Event>,
@@ -138,13 +141,13 @@ struct Feed {
 }
 
 impl Feed {
-    fn new(state: AppState, id: String, after: i64) -> Feed {
+    fn new(state: AppState, id: String, after: i64, credentials: Credentials) -> Feed {
         let jobs = state.jobs.clone();
         let changes = jobs.changes();
-        Feed { state, jobs, id, after, told: None, ready: VecDeque::new(), changes }
+        Feed { state, jobs, id, after, credentials, told: None, ready: VecDeque::new(), changes }
     }
 
-    /// The next event; `None` when the job is gone or the server ends.
+    /// The next event; `None` when the job is gone, whoever reads is signed out, or the server ends.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -171,8 +174,21 @@ impl Feed {
         }
     }
 
-    /// Reads what is new; false when the job is gone.
+    /// Whether whoever reads may still do so: people sign out, and keys are revoked.
+    async fn is_let_in(&self) -> Result<bool, StoreError> {
+        let store = &self.state.store;
+        Ok(match &self.credentials {
+            Credentials::None => false,
+            Credentials::Session(cookie) => store.session(cookie).await? == Some(SessionRole::Admin),
+            Credentials::Key(secret) => store.valid_key(secret).await?.is_some_and(|key| key.admin),
+        })
+    }
+
+    /// Reads what is new; false when the job is gone, or not for whoever reads any more.
     async fn fill(&mut self) -> Result<bool, StoreError> {
+        if !self.is_let_in().await? {
+            return Ok(false);
+        }
         let filter = EventFilter { after: self.after, limit: AT_ONCE, ..EventFilter::default() };
         let events = self.state.store.job_events(&self.id, &filter).await?;
         let behind = events.len() == AT_ONCE as usize;

@@ -1,6 +1,6 @@
 //! A job's figures for plots, and the captions of its sample photos over time.
 
-use super::{find, valid};
+use super::find;
 use crate::store::{Series, SeriesQuery, StoredJob};
 use crate::training::folders::confine;
 use crate::training::recipes;
@@ -75,7 +75,7 @@ pub(in crate::web) async fn series(
     Path(id): Path<String>,
     query: Result<Query<SeriesParameters>, QueryRejection>,
 ) -> Result<Json<SeriesList>, Problem> {
-    let SeriesParameters { names, points, after_iteration } = valid(query)?;
+    let Query(SeriesParameters { names, points, after_iteration }) = query?;
     let points = points.unwrap_or(POINTS);
     if !(1..=MOST_POINTS).contains(&points) {
         return Err(Problem::invalid_option(format!("`points` must be from 1 to {MOST_POINTS}, not {points}")));

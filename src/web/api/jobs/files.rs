@@ -1,7 +1,7 @@
 //! What lies in a run's folder for people: its recipe and its log.
 
-use super::{find, valid};
-use crate::store::Work;
+use super::find;
+use crate::store::{StoredJob, Work};
 use crate::training::logs;
 use crate::training::recipes::{self, Difference};
 use crate::web::AppState;
@@ -22,6 +22,17 @@ pub(in crate::web) struct RunRecipe {
     toml: String,
     /// What differs from the recipe that it began with.
     differences: Vec<Difference>,
+    /// The run that it began with; null where that was a shipped recipe, or the run is gone and what differs is told of
+    /// the shipped recipe that both began with.
+    former: Option<FormerRun>,
+}
+
+/// A run that another was cloned from.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(in crate::web) struct FormerRun {
+    id: String,
+    /// In an admin's words.
+    name: String,
 }
 
 /// `GET /api/admin/jobs/{id}/recipe`
@@ -43,18 +54,23 @@ pub(in crate::web) async fn recipe(
     if !matches!(job.work, Work::Train { .. }) {
         return Err(none());
     }
-    let before = match &job.cloned_from {
-        Some(other) => state.store.job(other).await?.map(|other| PathBuf::from(other.folder).join(recipes::FILE)),
+    let former = match &job.cloned_from {
+        Some(other) => state.store.job(other).await?,
         None => None,
     };
     let reading = tokio::task::spawn_blocking(move || {
         let folder = PathBuf::from(&job.folder);
         let toml = std::fs::read_to_string(folder.join(recipes::FILE)).ok()?;
         let recipe = recipes::of_run(&folder).ok()?;
-        // The run that this one was cloned from may be gone; what both began with is not.
-        let before = before.and_then(|path| std::fs::read_to_string(path).ok());
-        let before = before.or_else(|| recipes::shipped(&job.recipe).ok().map(str::to_owned)).unwrap_or_default();
-        Some(RunRecipe { differences: recipes::differences(&recipe, &before), toml })
+        let of_former = former.and_then(|StoredJob { id, name, folder, .. }| {
+            let text = std::fs::read_to_string(PathBuf::from(folder).join(recipes::FILE)).ok()?;
+            Some((text, FormerRun { id, name }))
+        });
+        let (before, former) = match of_former {
+            Some((text, former)) => (text, Some(former)),
+            None => (recipes::shipped(&job.recipe).unwrap_or_default().to_owned(), None),
+        };
+        Some(RunRecipe { differences: recipes::differences(&recipe, &before), toml, former })
     });
     reading.await.map_err(|died| Problem::internal(&died))?.map(Json).ok_or_else(none)
 }
@@ -93,7 +109,7 @@ pub(in crate::web) async fn log(
     Path(id): Path<String>,
     query: Result<Query<LogQuery>, QueryRejection>,
 ) -> Result<Json<LogLines>, Problem> {
-    let LogQuery { search, lines } = valid(query)?;
+    let Query(LogQuery { search, lines }) = query?;
     let lines = lines.unwrap_or(200).min(MOST_LINES);
     let job = find(&state, &id).await?;
     let reading = tokio::task::spawn_blocking(move || logs::tail(PathBuf::from(job.folder).as_path(), &search, lines));

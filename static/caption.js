@@ -1,30 +1,39 @@
 // The caption page's entry: copying, editing by keyboard, stepping through the history.
 
 import { enableCopyButtons } from "./clipboard.js";
+import { notePlace, returnToPlace } from "./place.js";
 import { keepTimesFresh } from "./relative-time.js";
 
+/** Live regions tell of no change while their page is still being taken in. */
+const AFTER_LOADING_MS = 500;
+
 const announcer = document.getElementById("announcer");
-enableCopyButtons(document, (message) => {
+const announce = (message) => {
   announcer.textContent = message;
-});
+};
+const title = document.querySelector("h1");
+const edit = document.querySelector("details.edit");
+
+enableCopyButtons(document, announce);
 keepTimesFresh(document);
-watchEditing(document.querySelector("details.edit"));
+watchEditing(edit.querySelector("form"));
+guardWords(edit.querySelector("form"));
+watchChanges();
 watchSteps();
 
-/** @param {HTMLDetailsElement} details holds the form */
-function watchEditing(details) {
-  const form = details.querySelector("form");
+/** @param {HTMLFormElement} form in `edit` */
+function watchEditing(form) {
   const words = form.elements.caption;
   const cancel = form.querySelector("#cancel-edit");
   for (const part of [cancel, form.querySelector(".with-keys")]) part.hidden = false;
 
   const close = () => {
     words.value = words.defaultValue;
-    details.open = false;
-    details.querySelector("summary").focus();
+    edit.open = false;
+    edit.querySelector("summary").focus();
   };
-  details.addEventListener("toggle", () => {
-    if (!details.open) return;
+  edit.addEventListener("toggle", () => {
+    if (!edit.open) return;
     words.focus();
     words.setSelectionRange(words.value.length, words.value.length);
   });
@@ -37,11 +46,44 @@ function watchEditing(details) {
   });
 }
 
-/** Left and right lead to the neighbours in the history. */
+/** Words that were not saved are not lost without a question, and outlive a step away and back. */
+function guardWords(form) {
+  const words = form.elements.caption;
+  let sent = false;
+  form.addEventListener("submit", () => {
+    sent = true;
+  });
+  words.addEventListener("input", () => {
+    sent = false;
+  });
+  const unsaved = () => !sent && words.value !== words.defaultValue;
+  window.addEventListener("beforeunload", (event) => {
+    if (unsaved()) event.preventDefault();
+  });
+  // Back from another page, the browser shows this one as it was left, though the caption may have changed since.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted && !unsaved()) location.reload();
+  });
+}
+
+/** The forms that change the words lead back here: the place stays, and the change is told. */
+function watchChanges() {
+  const alternatives = [...document.querySelectorAll(".alternative-list li")];
+  for (const form of document.querySelectorAll("#edit, .generated, .alternative-list form")) {
+    const place = alternatives.indexOf(form.closest("li")) + 1;
+    const selector = place > 0 ? `.alternative-list li:nth-child(${place})` : ".edit summary";
+    form.addEventListener("submit", () => notePlace(selector, title.textContent));
+  }
+  const before = returnToPlace();
+  if (before === undefined || before === title.textContent) return;
+  setTimeout(() => announce(`Saved: ${title.textContent}`), AFTER_LOADING_MS);
+}
+
+/** Left and right lead to the neighbours in the history, but not away from words that are being written. */
 function watchSteps() {
   const steps = { ArrowLeft: document.getElementById("newer"), ArrowRight: document.getElementById("older") };
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    if (edit.open || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
     if (event.target.closest?.("input, select, textarea")) return;
     steps[event.key]?.click();
   });

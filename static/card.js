@@ -1,11 +1,7 @@
-// One photo's card: preview, progress, then the caption or what went wrong.
+// One photo's card: preview, progress, then the caption with its alternatives, or what went wrong.
 
 import { Preview } from "./preview.js";
-
-const number = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-
-/** "−0.61", with a real minus sign. */
-const scoreText = (score) => `score ${number.format(score).replace("-", "\u2212")}`;
+import { scoreText, showScore } from "./score.js";
 
 const cloneTemplate = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 
@@ -16,6 +12,10 @@ export class ResultCard {
   onRetry = () => {};
   /** Called when the person no longer wants this photo captioned. */
   onCancel = () => {};
+  /** Called when the person has seen what went wrong and wants the card away. */
+  onRemove = () => {};
+  /** Called with the words that the person wants instead. */
+  onUse = () => {};
 
   /**
    * @param {string} name shown above the caption
@@ -28,6 +28,8 @@ export class ResultCard {
     this.#find(".bar").setAttribute("aria-label", `Progress of ${name}`);
     this.#find(".cancel").setAttribute("aria-label", `Cancel ${name}`);
     this.#find(".cancel").addEventListener("click", () => this.onCancel());
+    this.#find(".remove").setAttribute("aria-label", `Remove ${name}`);
+    this.#find(".remove").addEventListener("click", () => this.onRemove());
     this.#find(".retry").addEventListener("click", () => this.onRetry());
     this.#preview = new Preview(this.#find(".preview-frame"), this.#find(".preview-image"), photo);
   }
@@ -58,30 +60,43 @@ export class ResultCard {
     this.#progress("waiting", `The server asks for a moment. Trying again in ${seconds} s`);
   }
 
-  /** @param {string} message @param {{retry?: boolean}} [offer] */
-  fail(message, { retry = false } = {}) {
+  /** @param {string} message @param {{retry?: boolean, signIn?: boolean}} [offer] */
+  fail(message, { retry = false, signIn = false } = {}) {
     this.#find(".error-message").textContent = message;
     this.#find(".retry").hidden = !retry;
+    this.#find(".sign-in").hidden = !signIn;
     this.#show("failed", ".result-error");
   }
 
   /** @param {object} answer of `POST /api/caption` */
   finish(answer) {
     this.element.dataset.captionId = answer.id;
-    this.#find(".preview-image").alt = answer.caption;
     const link = this.#find(".open-caption");
     // Without the link, past captions and their photos are not for this visitor: the preview stays.
     if (link) {
       this.#preview.replaceBy(`/api/images/${answer.image.id}?size=thumbnail`);
       link.href = `/captions/${answer.id}`;
-      link.setAttribute("aria-label", `Open: ${answer.caption}`);
     }
-    this.#find(".result-caption").textContent = answer.caption;
-    this.#find(".result-answer .score").textContent = scoreText(answer.score);
-    this.#find(".copy").dataset.copy = answer.caption;
     this.#timing(answer);
-    this.#alternatives(answer.candidates ?? []);
+    this.showWords(answer);
     this.#show("done", ".result-answer");
+  }
+
+  /** The words that the caption has now. */
+  showWords(answer) {
+    this.#find(".preview-image").alt = answer.caption;
+    this.#find(".result-caption").textContent = answer.caption;
+    showScore(this.#find(".result-answer .score"), answer);
+    for (const place of this.element.querySelectorAll(".of-caption")) place.textContent = answer.caption;
+    this.#find(".copy").dataset.copy = answer.caption;
+    this.#alternatives(answer);
+    this.#find(".not-used").hidden = true;
+  }
+
+  /** Why the words that the person chose are not the caption's. */
+  refuseWords(message) {
+    this.#find(".not-used").textContent = message;
+    this.#find(".not-used").hidden = false;
   }
 
   #find(selector) {
@@ -119,16 +134,25 @@ export class ResultCard {
     }
   }
 
-  /** The first candidate is the caption itself. */
-  #alternatives(candidates) {
-    const others = candidates.slice(1).map(({ caption, score }) => {
-      const line = cloneTemplate("alternative");
-      line.querySelector(".alternative-caption").textContent = caption;
-      line.querySelector(".score").textContent = scoreText(score);
-      return line;
-    });
-    this.#find(".alternative-list").replaceChildren(...others);
-    this.#find(".alternatives summary").textContent = others.length === 1 ? "1 alternative" : `${others.length} alternatives`;
+  /** All of the model's wordings but the one that is shown; where a person's is, that is all of them. */
+  #alternatives({ candidates = [], caption: shown }) {
+    const others = candidates.filter(({ caption }) => caption !== shown).map((other) => this.#alternative(other));
+    const list = this.#find(".alternative-list");
+    const summary = this.#find(".alternatives summary");
+    if (list.contains(document.activeElement)) summary.focus({ preventScroll: true });
+    list.replaceChildren(...others);
+    summary.textContent = others.length === 1 ? "1 alternative" : `${others.length} alternatives`;
     this.#find(".alternatives").hidden = others.length === 0;
+  }
+
+  #alternative({ caption, score }) {
+    const line = cloneTemplate("alternative");
+    line.querySelector(".alternative-caption").textContent = caption;
+    line.querySelector(".score").textContent = scoreText(score);
+    // Where past captions are not for this visitor, there is none.
+    const use = line.querySelector(".use");
+    use?.setAttribute("aria-label", `Use this: ${caption}`);
+    use?.addEventListener("click", () => this.onUse(caption));
+    return line;
   }
 }

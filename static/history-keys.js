@@ -1,4 +1,4 @@
-// The history by keyboard: arrows from card to card, Space selects, Delete deletes, / searches.
+// The history by keyboard: arrows from card to card, Space selects, Delete deletes, Ctrl+Z brings back, / searches.
 
 /** Elements that use these keys themselves. */
 const OWN_KEYS = "input:not([type=checkbox]), select, textarea";
@@ -33,6 +33,18 @@ export function watchKeys(list, selection, remove) {
       return;
     }
     event.preventDefault();
+  });
+}
+
+/**
+ * Ctrl+Z, on a Mac Cmd+Z, wherever no text is being written.
+ * @param {() => boolean} undo says whether there was anything to undo
+ */
+export function watchUndo(undo) {
+  document.addEventListener("keydown", (event) => {
+    const pressed = event.key?.toLowerCase() === "z" && event.ctrlKey !== event.metaKey;
+    if (!pressed || event.altKey || event.shiftKey || event.target.closest?.(OWN_KEYS)) return;
+    if (undo()) event.preventDefault();
   });
 }
 

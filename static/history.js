@@ -1,12 +1,14 @@
 // The history's entry: selecting, deleting and undoing, endless paging, keys.
 
-import { deleteCaptions, restoreCaptions } from "./captions-api.js";
+import { deleteCaptions, refreshShown, restoreCaptions } from "./captions-api.js";
 import { enableCopyButtons, showCopyButtons } from "./clipboard.js";
-import { watchKeys } from "./history-keys.js";
+import { countLocalDays } from "./days.js";
+import { watchKeys, watchUndo } from "./history-keys.js";
 import { followPages } from "./paging.js";
 import { keepTimesFresh, refreshTimes } from "./relative-time.js";
 import { Selection } from "./selection.js";
 import { hideToast, showToast } from "./toast.js";
+import { captionsText, Deletions, deletionText } from "./undo.js";
 
 const form = document.getElementById("selection");
 const list = document.getElementById("cards");
@@ -15,13 +17,20 @@ const announcer = document.getElementById("announcer");
 const announce = (message) => {
   announcer.textContent = message;
 };
+const deletions = new Deletions();
+/** The cards that were taken off this page, by the first id of their deletion. */
+const taken = new Map();
 
 enableCopyButtons(document, announce);
 keepTimesFresh(document);
+countLocalDays(document.querySelector(".filters"));
+watchUndo(undo);
+// While the toast offers to undo it, the notice does not; what comes after it is up to the notice.
+document.getElementById("toast").addEventListener("close", () => deletions.showNotice());
 
 // Without cards there is no toolbar, and nothing to select.
-if (list.querySelector(".caption-card")) {
-  const selection = new Selection(list, { onChange: showSelection });
+const selection = shown().length > 0 ? new Selection(list, { onChange: showSelection }) : null;
+if (selection) {
   followPages(list, (cards) => {
     for (const card of cards) {
       showCopyButtons(card);
@@ -40,59 +49,110 @@ if (list.querySelector(".caption-card")) {
     remove(selection.cards);
   });
   watchKeys(list, selection, remove);
+}
 
-  /** Takes the cards off the page and the server, with a way back. */
-  async function remove(cards) {
-    if (cards.length === 0) return;
-    const places = cards.map((card) => ({ card, next: card.nextElementSibling }));
-    const focusNext = nextAfter(cards);
-    try {
-      await deleteCaptions(cards.map((card) => card.dataset.captionId));
-    } catch (error) {
-      showToast(error.message);
-      return;
-    }
-    selection.clear();
-    for (const card of cards) card.remove();
-    count(-cards.length);
-    focusNext?.querySelector(".card-link").focus();
-    showToast(`${captions(cards.length)} deleted`, { label: "Undo", run: () => putBack(places) });
-  }
+// Back from another page, the browser shows this one as it was left, though captions may have changed since.
+window.addEventListener("pageshow", async (event) => {
+  if (!event.persisted) return;
+  deletions.showNotice();
+  count(-(await refreshShown(document)));
+  selection?.refresh();
+});
 
-  async function putBack(places) {
-    try {
-      await restoreCaptions(places.map(({ card }) => card.dataset.captionId));
-    } catch (error) {
-      showToast(error.message);
-      return;
-    }
-    // From the last to the first: each one's neighbour is in its place again.
-    for (const { card, next } of places.toReversed()) list.insertBefore(card, next);
-    count(places.length);
-    selection.refresh();
-    places[0].card.querySelector(".card-link").focus();
-    hideToast();
-    announce(`${captions(places.length)} brought back`);
+/** Takes the cards off the page and the server, with a way back. */
+async function remove(cards) {
+  if (cards.length === 0) return;
+  const focusNext = nextAfter(cards);
+  const ids = cards.map(idOf);
+  try {
+    await deleteCaptions(ids);
+  } catch (error) {
+    showToast(error.message);
+    return;
   }
+  const deletion = deletions.add(ids);
+  taken.set(ids[0], cards);
+  selection.clear();
+  for (const card of cards) card.remove();
+  count(-cards.length);
+  selection.refresh();
+  const next = focusNext?.querySelector(".card-link") ?? list.querySelector(".empty a");
+  (next ?? document.getElementById("main")).focus();
+  showToast(deletionText(deletion), { label: "Undo", run: () => putBack(deletion, cards) });
+}
 
-  function showSelection(cards) {
-    const some = cards.length > 0;
-    document.getElementById("delete-selected").disabled = !some;
-    const copy = document.getElementById("copy-selected");
-    copy.hidden = false;
-    copy.disabled = !some;
-    copy.dataset.copy = cards.map((card) => card.dataset.caption).join("\n");
-    document.getElementById("export-scope").textContent = some
-      ? `The ${cards.length} selected.`
-      : `All ${captions(Number(found.dataset.total))} that match.`;
-    found.textContent = some ? `${cards.length} of ${captions(Number(found.dataset.total))} selected` : totalText();
+/** Undoes the last deletion: in place, where its cards were on this page. Says whether there was one. */
+function undo() {
+  const { latest } = deletions;
+  if (!latest) return false;
+  const cards = taken.get(latest.ids[0]);
+  if (cards) putBack(latest, cards);
+  else deletions.sendNotice();
+  return true;
+}
+
+async function putBack(deletion, cards) {
+  // At once: who undoes again meanwhile means the deletion before it.
+  deletions.remove(deletion);
+  try {
+    await restoreCaptions(deletion.ids);
+  } catch (error) {
+    deletions.put(deletion);
+    showToast(error.message);
+    return;
   }
+  taken.delete(deletion.ids[0]);
+  // Newest first, and ids sort by age.
+  const others = shown();
+  for (const card of cards) list.insertBefore(card, others.find((other) => idOf(other) < idOf(card)) ?? null);
+  count(cards.length);
+  selection.refresh();
+  cards[0].querySelector(".card-link").focus();
+  hideToast();
+  deletions.showNotice();
+  announce(`${captionsText(cards.length)} brought back`);
+}
+
+function showSelection(cards) {
+  const some = cards.length > 0;
+  document.getElementById("delete-selected").disabled = !some;
+  const copy = document.getElementById("copy-selected");
+  copy.hidden = false;
+  copy.disabled = !some;
+  copy.dataset.copy = cards.map((card) => card.dataset.caption).join("\n");
+  const total = captionsText(Number(found.dataset.total));
+  document.getElementById("export-scope").textContent = some
+    ? `The ${cards.length} selected.`
+    : `All ${total} that match.`;
+  found.textContent = some ? `${cards.length} of ${total} selected` : totalText();
+  showEmptiness();
+}
+
+/** Without cards nothing can be selected either. While there are older ones, the next page is on its way. */
+function showEmptiness() {
+  const some = shown().length > 0;
+  for (const tool of form.querySelectorAll(".pick-all, .tools")) tool.hidden = !some;
+  const empty = list.querySelector(".empty");
+  if (some) empty?.remove();
+  else if (!empty && !document.getElementById("older")) list.append(noneLeft());
+}
+
+function noneLeft() {
+  return document.getElementById("none-left").content.cloneNode(true);
+}
+
+function shown() {
+  return [...list.querySelectorAll(".caption-card")];
+}
+
+function idOf(card) {
+  return card.dataset.captionId;
 }
 
 /** The first card behind the removed ones, else the last before them. */
 function nextAfter(cards) {
   const gone = new Set(cards);
-  const all = [...list.querySelectorAll(".caption-card")];
+  const all = shown();
   const last = all.indexOf(cards.at(-1));
   return all.slice(last).find((card) => !gone.has(card)) ?? all.slice(0, last).findLast((card) => !gone.has(card));
 }
@@ -102,12 +162,8 @@ function count(change) {
   found.textContent = totalText();
 }
 
-function captions(number) {
-  return `${number.toLocaleString("en")} ${number === 1 ? "caption" : "captions"}`;
-}
-
 function totalText() {
-  return captions(Number(found.dataset.total)) + ("filtered" in found.dataset ? " found" : "");
+  return captionsText(Number(found.dataset.total)) + ("filtered" in found.dataset ? " found" : "");
 }
 
 function closeMenuOutside(menu) {

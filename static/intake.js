@@ -12,6 +12,8 @@ export function watchArrivals(form, onPhotos) {
   watchFolderInput(form, onPhotos);
   watchDrops(onPhotos);
   watchPastes(onPhotos);
+  // For browsers without scripts: here photos also come otherwise, and the input is emptied at once.
+  form.querySelector("#photos").required = false;
   // Enter in an option field would post the form and leave the page.
   form.addEventListener("submit", (event) => event.preventDefault());
 }

@@ -1,6 +1,8 @@
 // Small pictures of photos that are still on their way: made when their card comes into sight, given back
 // when it leaves, so that hundreds of cards hold the memory of a few.
 
+import { drawJpeg } from "./jpeg.js";
+
 const SIDE = 480;
 const AHEAD = "300px";
 
@@ -74,7 +76,9 @@ export class Preview {
 
   async #draw() {
     if (!this.#wanted || this.#url !== null) return;
-    const small = await shrink(this.#file);
+    // Where there is nothing to show, the server decides whether it can read it.
+    const small = await drawJpeg(this.#file, 0.8, { resizeWidth: SIDE, resizeQuality: "medium" });
+    this.#frame.classList.toggle("no-picture", small === null);
     if (!this.#wanted || small === null) return;
     this.#url = URL.createObjectURL(small);
     this.#image.src = this.#url;
@@ -87,20 +91,5 @@ export class Preview {
     this.#image.removeAttribute("src");
     URL.revokeObjectURL(this.#url);
     this.#url = null;
-  }
-}
-
-/** @returns {Promise<Blob | null>} null: not a picture this browser shows; the server decides whether it can read it */
-async function shrink(file) {
-  try {
-    const bitmap = await createImageBitmap(file, { resizeWidth: SIDE, resizeQuality: "medium" });
-    const canvas = document.createElement("canvas");
-    canvas.width = bitmap.width;
-    canvas.height = bitmap.height;
-    canvas.getContext("2d").drawImage(bitmap, 0, 0);
-    bitmap.close();
-    return await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.8));
-  } catch {
-    return null;
   }
 }

@@ -12,6 +12,7 @@ const REFRESH_MS = 60_000;
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const absolute = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat("en", { timeStyle: "short" });
 
 /** Rewrites every `<time datetime>` under `root`, now and each minute. */
 export function keepTimesFresh(root) {
@@ -22,6 +23,12 @@ export function keepTimesFresh(root) {
 /** Rewrites those that are there now. */
 export function refreshTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]")) show(element);
+}
+
+/** @param {Date} moment "2:32 PM"; of another day with its date */
+export function momentText(moment) {
+  const today = moment.toDateString() === new Date().toDateString();
+  return (today ? clock : absolute).format(moment);
 }
 
 function show(element) {

@@ -1,6 +1,8 @@
 // This visit's photos: one card a photo, the work behind each, and the progress of them all.
 
+import { editCaption, readCaptions, showCaption } from "./captions-api.js";
 import { ResultCard } from "./card.js";
+import { Together } from "./together.js";
 import { captionPhoto } from "./upload.js";
 
 /** Up to so many photos each caption is read out; beyond, only how far it is. */
@@ -8,17 +10,18 @@ const READ_OUT = 5;
 const READ_OUT_EVERY = 10;
 /** From so many photos on a card is a row. */
 const MANY = 7;
+/** So many failed photos are worth a button for all of them. */
+const SEVERAL = 2;
 /** Names of skipped files that are listed. */
 const LISTED = 200;
-
-/** States of a photo that need nothing more. */
-const ENDED = ["done", "failed"];
 
 export class ResultList {
   #settings;
   #options;
   #queue;
   #announce;
+  #together;
+  /** In page order. */
   #photos = new Set();
   #skipped = [];
   #section = document.getElementById("results");
@@ -34,8 +37,11 @@ export class ResultList {
     this.#options = options;
     this.#queue = queue;
     this.#announce = announce;
-    document.getElementById("cancel-all").addEventListener("click", () => this.#cancelAll());
-    document.getElementById("retry-failed").addEventListener("click", () => this.#retryFailed());
+    this.#together = new Together(announce);
+    const onClick = (id, act) => document.getElementById(id).addEventListener("click", act);
+    onClick("cancel-all", () => this.#takeAllAway("waiting", "cancelled"));
+    onClick("remove-failed", () => this.#takeAllAway("failed", "removed"));
+    onClick("retry-failed", () => this.#retryFailed());
   }
 
   /**
@@ -47,6 +53,7 @@ export class ResultList {
     const options = this.#options();
     const entries = photos.map(({ file, path }) => this.#entry(file, path, options));
     this.#list.prepend(...entries.map((entry) => entry.card.element));
+    this.#photos = new Set([...entries, ...this.#photos]);
     this.#skipped.push(...skipped);
     this.#showSkipped();
     if (photos.length === 0 && skipped.length === 0) this.#announce("There are no files in it.");
@@ -57,26 +64,32 @@ export class ResultList {
 
   /** Whether leaving the page would lose photos that are not with the server yet. */
   get busy() {
-    return this.#in("waiting") > 0;
+    return this.#in("waiting").length > 0;
+  }
+
+  /** Brings the captions up to date: elsewhere they may have been changed or deleted. */
+  async refresh() {
+    const ids = this.#in("done").map(({ answer }) => answer.id);
+    await readCaptions(ids, (id, caption) => {
+      if (caption) this.#showWords(caption);
+      else for (const entry of this.#captioned(id)) this.#drop(entry);
+    });
+    this.#count();
   }
 
   #entry(file, path, options) {
     const card = new ResultCard(path, file);
-    const entry = { card, file, path, options, state: "waiting", worthRetrying: false, abort: new AbortController() };
-    this.#photos.add(entry);
+    const abort = new AbortController();
+    const entry = { card, file, path, options, abort, state: "waiting", worthRetrying: false, answer: null };
     card.onRetry = () => {
       this.#retry(entry);
       this.#announce(`Trying ${path} again`);
     };
-    card.onCancel = () => {
-      const neighbour = card.element.nextElementSibling ?? card.element.previousElementSibling;
-      this.#cancel(entry);
-      this.#announce(`${path} cancelled`);
-      this.#count();
-      this.#focus(neighbour);
-    };
+    card.onCancel = () => this.#takeAway(entry, "cancelled");
+    card.onRemove = () => this.#takeAway(entry, "removed");
+    card.onUse = (words) => this.#use(entry, words);
     if (file.size > this.#settings.maxBytes) {
-      this.#fail(entry, `This file is larger than ${this.#settings.maxBytesText}, the most the server takes.`, false);
+      this.#fail(entry, { message: `This file is larger than ${this.#settings.maxBytesText}, the most the server takes.` });
     }
     return entry;
   }
@@ -88,6 +101,7 @@ export class ResultList {
   async #caption(entry) {
     const { card, file, path, options, abort } = entry;
     if (abort.signal.aborted) return;
+    let outcome;
     try {
       const request = { url: this.#settings.api, photo: file, options, signal: abort.signal };
       const answer = await captionPhoto(request, {
@@ -95,23 +109,23 @@ export class ResultList {
         onSent: () => card.read(),
         onBusy: (seconds) => card.busy(seconds),
       });
-      entry.state = "done";
       // The bytes are with the server now.
-      entry.file = null;
+      Object.assign(entry, { state: "done", answer, file: null });
       card.finish(answer);
-      this.#readOut(`${path}: ${answer.caption}`);
+      outcome = answer.caption;
     } catch (error) {
       if (abort.signal.aborted) return;
-      this.#fail(entry, error.message, error.worthRetrying ?? false);
-      this.#readOut(`${path}: ${error.message}`);
+      this.#fail(entry, error);
+      outcome = error.message;
     }
     this.#count();
+    this.#readOut(`${path}: ${outcome}`);
   }
 
-  #fail(entry, message, worthRetrying) {
-    entry.state = "failed";
-    entry.worthRetrying = worthRetrying;
-    entry.card.fail(message, { retry: worthRetrying });
+  /** @param {{message: string, worthRetrying?: boolean, asksToSignIn?: boolean}} error */
+  #fail(entry, { message, worthRetrying = false, asksToSignIn = false }) {
+    Object.assign(entry, { state: "failed", worthRetrying });
+    entry.card.fail(message, { retry: worthRetrying, signIn: asksToSignIn });
   }
 
   #retry(entry) {
@@ -122,24 +136,54 @@ export class ResultList {
   }
 
   #retryFailed() {
-    const failed = [...this.#photos].filter((entry) => entry.state === "failed" && entry.worthRetrying);
+    const failed = this.#in("failed").filter((entry) => entry.worthRetrying);
     for (const entry of failed) this.#retry(entry);
     this.#announce(`Trying ${failed.length} again`);
     this.#focus(null);
   }
 
-  #cancel(entry) {
+  async #use(entry, words) {
+    try {
+      this.#showWords(await editCaption(entry.answer.id, words));
+      this.#count();
+      this.#announce(`The caption is now: ${words}`);
+    } catch (error) {
+      entry.card.refuseWords(error.message);
+      this.#announce(error.message);
+    }
+  }
+
+  /** The words that a caption has now, wherever it is shown. */
+  #showWords(now) {
+    showCaption(document, now);
+    for (const entry of this.#captioned(now.id)) {
+      // Not all of it: this has all candidates, not as many as were asked for.
+      entry.answer = { ...entry.answer, caption: now.caption, edited_at: now.edited_at };
+      entry.card.showWords(entry.answer);
+    }
+  }
+
+  #takeAway(entry, how) {
+    const { element } = entry.card;
+    const neighbour = element.nextElementSibling ?? element.previousElementSibling;
+    this.#drop(entry);
+    this.#announce(`${entry.path} ${how}`);
+    this.#count();
+    this.#focus(neighbour);
+  }
+
+  #takeAllAway(state, how) {
+    const entries = this.#in(state);
+    for (const entry of entries) this.#drop(entry);
+    this.#announce(`${entries.length} ${how}`);
+    this.#count();
+    this.#focus(null);
+  }
+
+  #drop(entry) {
     entry.abort.abort();
     entry.card.remove();
     this.#photos.delete(entry);
-  }
-
-  #cancelAll() {
-    const waiting = [...this.#photos].filter((entry) => !ENDED.includes(entry.state));
-    for (const entry of waiting) this.#cancel(entry);
-    this.#announce(`${waiting.length} cancelled`);
-    this.#count();
-    this.#focus(null);
   }
 
   /** Where the focus goes from what is taken away: to this card, or else to what is left. */
@@ -149,23 +193,42 @@ export class ResultList {
   }
 
   #in(state) {
-    return [...this.#photos].filter((entry) => entry.state === state).length;
+    return [...this.#photos].filter((entry) => entry.state === state);
+  }
+
+  /** The photos with this caption: more than one where the same photo was sent again. */
+  #captioned(id) {
+    return this.#in("done").filter(({ answer }) => answer.id === id);
   }
 
   #count() {
     const all = this.#photos.size;
-    const [done, failed] = [this.#in("done"), this.#in("failed")];
-    const worthRetrying = [...this.#photos].some((entry) => entry.state === "failed" && entry.worthRetrying);
+    const [waiting, done, failed] = ["waiting", "done", "failed"].map((state) => this.#in(state));
     this.#list.classList.toggle("many", all >= MANY);
     this.#section.hidden = all === 0 && this.#skipped.length === 0;
-    document.getElementById("tally").textContent =
-      `${done} of ${all} captioned` + (failed > 0 ? `, ${failed} failed` : "");
+    document.getElementById("tally").textContent = this.#tally();
     const bar = document.getElementById("batch-bar");
     bar.max = Math.max(all, 1);
-    bar.value = done + failed;
+    bar.value = done.length + failed.length;
     document.getElementById("batch").hidden = all < 2 && this.#skipped.length === 0;
-    document.getElementById("cancel-all").hidden = done + failed === all;
-    document.getElementById("retry-failed").hidden = !worthRetrying;
+    document.getElementById("cancel-all").hidden = waiting.length === 0;
+    document.getElementById("retry-failed").hidden = !failed.some((entry) => entry.worthRetrying);
+    document.getElementById("remove-failed").hidden = failed.length < SEVERAL;
+    this.#together.offer(done.map(({ answer }) => answer));
+    this.#leadAway(waiting.length > 0);
+  }
+
+  #tally() {
+    const [done, failed] = [this.#in("done").length, this.#in("failed").length];
+    return `${done} of ${this.#photos.size} captioned` + (failed > 0 ? `, ${failed} failed` : "");
+  }
+
+  /** While photos wait, leaving the page would lose them: its links open beside it. */
+  #leadAway(beside) {
+    for (const link of this.#section.querySelectorAll(".leads-away")) {
+      link.target = beside ? "_blank" : "";
+      link.querySelector(".new-tab").hidden = !beside;
+    }
   }
 
   #showSkipped() {
@@ -182,8 +245,8 @@ export class ResultList {
 
   #readOut(message) {
     const all = this.#photos.size;
-    const ended = this.#in("done") + this.#in("failed");
+    const ended = all - this.#in("waiting").length;
     if (all <= READ_OUT) this.#announce(message);
-    else if (ended === all || ended % READ_OUT_EVERY === 0) this.#announce(`${ended} of ${all} photos ready`);
+    else if (ended === all || ended % READ_OUT_EVERY === 0) this.#announce(this.#tally());
   }
 }

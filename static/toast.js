@@ -1,4 +1,5 @@
-// A message at the lower edge, with something to do about it for a while.
+// A message at the lower edge, with something to do about it for a while. Its element tells by a `close` event when that
+// is over.
 
 const SHOWN_MS = 30_000;
 
@@ -29,7 +30,9 @@ export function showToast(message, offer) {
 export function hideToast() {
   clearTimeout(timer);
   action = null;
+  if (toast.hidden) return;
   toast.hidden = true;
+  toast.dispatchEvent(new Event("close"));
 }
 
 function hideLater() {

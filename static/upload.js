@@ -1,5 +1,7 @@
 // Sending photos: a queue with few uploads at a time, and one upload with progress and retries.
 
+import { asJpeg } from "./jpeg.js";
+
 const DEFAULT_WAIT_S = 2;
 const LONGEST_WAIT_S = 120;
 
@@ -19,6 +21,16 @@ export class UploadError extends Error {
   /** Whether the server asked to come back: its queue is full, or its model still loads. */
   get asksToWait() {
     return this.status === 429 || (this.status === 503 && this.retryAfter !== undefined);
+  }
+
+  /** Whether nobody is signed in, or no longer. */
+  get asksToSignIn() {
+    return this.status === 401;
+  }
+
+  /** Whether the server reads no files like this one. */
+  get isUnreadable() {
+    return this.status === 415;
   }
 
   /** Whether the same photo may well succeed later. */
@@ -55,14 +67,28 @@ export class UploadQueue {
 }
 
 /**
- * Captions one photo. Where the server asks to wait, it waits and tries again for as long as that takes: a
- * busy server is no reason to fail a photo.
+ * Captions one photo. One of a kind that the server does not read but this browser does, as AVIF and the HEIC of
+ * iPhones may be, is drawn anew as a JPEG and sent as that.
  * @param {{url: string, photo: File, options: Object<string, number>, signal: AbortSignal}} request
  * @param {{onProgress: (percent: number) => void, onSent: () => void, onBusy: (seconds: number) => void}} watcher
  * @returns {Promise<object>} the answer of `POST /api/caption`
  * @throws {UploadError} or the signal's reason when aborted
  */
 export async function captionPhoto(request, watcher) {
+  try {
+    return await sendPatiently(request, watcher);
+  } catch (error) {
+    const jpeg = error.isUnreadable ? await asJpeg(request.photo) : null;
+    if (jpeg === null) throw error;
+    return await sendPatiently({ ...request, photo: jpeg }, watcher);
+  }
+}
+
+/**
+ * Where the server asks to wait, waits and tries again for as long as that takes: a busy server is no reason to
+ * fail a photo.
+ */
+async function sendPatiently(request, watcher) {
   for (;;) {
     try {
       return await send(request, watcher);
@@ -114,11 +140,13 @@ function refusal(request, problem) {
   const { status } = request;
   const wait = Number.parseInt(request.getResponseHeader("Retry-After") ?? "", 10);
   const retryAfter = Number.isFinite(wait) && wait >= 0 ? wait : undefined;
-  const message = problem?.detail ?? problem?.title ?? wordsFor(status);
-  return new UploadError(message, { status, retryAfter });
+  // What the API says of keys is for programs.
+  const said = status === 401 ? undefined : (problem?.detail ?? problem?.title);
+  return new UploadError(said ?? wordsFor(status), { status, retryAfter });
 }
 
 function wordsFor(status) {
+  if (status === 401) return "Sign in, then try again.";
   if (status === 413) return "This file is too large.";
   if (status === 429) return "The server is busy. Try again in a moment.";
   if (status >= 500) return "The server could not caption this photo. Try again in a moment.";

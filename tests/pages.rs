@@ -4,6 +4,7 @@ mod support;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use expansionnet::config::Config;
 use support::fake_model::{FakeModel, MARKUP};
 use support::web::{Answered, Part, TestApp, multipart, png};
 
@@ -32,8 +33,13 @@ async fn the_start_page_offers_the_form_with_the_settings() {
 async fn the_form_works_without_scripts() {
     let app = TestApp::new().await;
     let photo = png(40, 30);
-    let sent = app.form("/", &[Part::Image("a.png", &photo), Part::Text("beam_size", "5")]).await;
-    assert_eq!((sent.status, sent.header("location")), (StatusCode::SEE_OTHER, "/"));
+    let parts = [Part::Image("a.png", &photo), Part::Text("beam_size", "5"), Part::Image("b.jpg", b"<svg/>")];
+    let sent = app.form("/", &parts).await;
+    assert_eq!(sent.status, StatusCode::OK);
+    let html = sent.text();
+    for part in ["<a href=\"/captions/", "A picture of 40 by 30, wording 0.", "<strong>b.jpg</strong>", "SVG"] {
+        assert!(html.contains(part), "{part} is missing in {html}");
+    }
     let html = browse(&app, "/").await.text();
     assert!(html.contains("A picture of 40 by 30, wording 0."), "{html}");
     assert!(html.contains("\u{2212}0.50"), "the score");
@@ -85,7 +91,8 @@ async fn browsers_get_errors_as_pages_and_programs_as_problems() {
 
 #[tokio::test]
 async fn other_sites_cannot_post() {
-    let app = TestApp::new().await;
+    let named = |config: &mut Config| config.server.hosts = vec!["captions.example".to_owned()];
+    let app = TestApp::with(FakeModel::new(), named).await;
     let post = async |uri: &str, name: &str, value: &str| {
         let request = Request::post(uri)
             .header(header::HOST, "captions.example")

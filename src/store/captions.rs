@@ -1,14 +1,17 @@
 //! Captions: written once, found again by what was asked. `history.rs` is what people do with them later.
 
+mod conditional;
 mod history;
 mod search;
 
+pub use conditional::Conditional;
 pub use history::CaptionFilter;
+pub(super) use history::{bind_filter, matches_filter};
 
 use super::images::{NewImage, StoredImage};
 use super::{Store, StoreError, joined, new_id};
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::{FromRow, SqliteConnection, SqliteExecutor};
 
 /// One wording and how likely the model finds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -189,8 +192,8 @@ use select_captions;
 impl Store {
     /// Stores a photo, if it is new, and its caption, in one transaction.
     ///
-    /// When an equal request was faster, its caption is returned; a deleted one is replaced. The photo goes
-    /// by its newest name.
+    /// When an equal request was faster, its caption is returned. A deleted one stays what it is, to be brought back
+    /// when this one is gone. The photo goes by its newest name.
     ///
     /// # Errors
     /// When the database or a file cannot be written; then nothing is.
@@ -254,11 +257,21 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn caption(&self, id: &str) -> Result<Option<StoredCaption>, StoreError> {
-        let row: Option<CaptionRow> = sqlx::query_as(select_captions!("WHERE captions.id = ? AND deleted_at IS NULL"))
-            .bind(id)
-            .fetch_optional(&self.database)
-            .await?;
-        row.map(StoredCaption::try_from).transpose()
+        by_id(&self.database, id).await
+    }
+
+    /// Finds the caption that was made of the same photo, model and search after this one was deleted: its id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn caption_in_place_of(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let shown = sqlx::query_scalar(
+            "SELECT shown.id FROM captions AS gone JOIN captions AS shown ON shown.image_id = gone.image_id \
+             AND shown.model_revision = gone.model_revision AND shown.precision = gone.precision \
+             AND shown.beam_size = gone.beam_size AND shown.max_length = gone.max_length \
+             WHERE gone.id = ? AND gone.deleted_at IS NOT NULL AND shown.deleted_at IS NULL",
+        );
+        Ok(shown.bind(id).fetch_optional(&self.database).await?)
     }
 }
 
@@ -309,8 +322,7 @@ struct Inserted {
     created_at: String,
 }
 
-/// Inserts a caption, in the place of a deleted one of the same key; `None` where any other has its key, which
-/// stays.
+/// Inserts a caption; `None` where one of the same key is there, which stays.
 async fn insert_caption(
     connection: &mut SqliteConnection,
     image_id: &str,
@@ -325,13 +337,8 @@ async fn insert_caption(
         "INSERT INTO captions (id, image_id, model_id, model_revision, precision, beam_size, max_length, \
          caption, score, candidates, decode_ms, queue_ms, encode_ms, search_ms) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-         ON CONFLICT (image_id, model_revision, precision, beam_size, max_length) DO UPDATE SET \
-         id = excluded.id, model_id = excluded.model_id, caption = excluded.caption, score = excluded.score, \
-         candidates = excluded.candidates, decode_ms = excluded.decode_ms, queue_ms = excluded.queue_ms, \
-         encode_ms = excluded.encode_ms, search_ms = excluded.search_ms, created_at = excluded.created_at, \
-         edited = NULL, edited_at = NULL, deleted_at = NULL \
-         WHERE captions.deleted_at IS NOT NULL \
-         RETURNING id, created_at",
+         ON CONFLICT (image_id, model_revision, precision, beam_size, max_length) WHERE deleted_at IS NULL \
+         DO NOTHING RETURNING id, created_at",
     )
     .bind(new_id())
     .bind(image_id)
@@ -352,13 +359,20 @@ async fn insert_caption(
     Ok(inserted)
 }
 
+/// The caption with this id, unless it is deleted.
+async fn by_id<'e>(database: impl SqliteExecutor<'e>, id: &str) -> Result<Option<StoredCaption>, StoreError> {
+    let found = sqlx::query_as(select_captions!("WHERE captions.id = ? AND deleted_at IS NULL"));
+    let row: Option<CaptionRow> = found.bind(id).fetch_optional(database).await?;
+    row.map(StoredCaption::try_from).transpose()
+}
+
 /// The caption of this key, which is there.
 async fn known(connection: &mut SqliteConnection, sha256: &str, key: &SearchKey) -> Result<StoredCaption, StoreError> {
     find(connection, sha256, key).await?.ok_or(sqlx::Error::RowNotFound)?.try_into()
 }
 
 async fn find<'e>(
-    database: impl sqlx::SqliteExecutor<'e>,
+    database: impl SqliteExecutor<'e>,
     sha256: &str,
     key: &SearchKey,
 ) -> Result<Option<CaptionRow>, sqlx::Error> {

@@ -1,6 +1,7 @@
 //! A caption's place in the history: what stands beside it, and whether it was taken out.
 
-use super::{Store, StoreError};
+use super::captions::{bind_filter, matches_filter};
+use super::{CaptionFilter, Store, StoreError};
 use sqlx::FromRow;
 
 /// The captions beside one, by their ids.
@@ -13,15 +14,19 @@ pub struct Neighbours {
 }
 
 impl Store {
-    /// Finds the captions beside this one, whether it is there or not; deleted ones are passed over.
+    /// Finds the captions beside this one among those that the filter lets through, whether it is one of them or not.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn neighbours(&self, id: &str) -> Result<Neighbours, StoreError> {
-        let neighbours = "SELECT \
-            (SELECT MIN(id) FROM captions WHERE id > ?1 AND deleted_at IS NULL) AS newer, \
-            (SELECT MAX(id) FROM captions WHERE id < ?1 AND deleted_at IS NULL) AS older";
-        Ok(sqlx::query_as(neighbours).bind(id).fetch_one(&self.database).await?)
+    pub async fn neighbours(&self, id: &str, filter: &CaptionFilter) -> Result<Neighbours, StoreError> {
+        let neighbours = concat!(
+            "SELECT (SELECT MIN(id) FROM captions WHERE id > ?6 AND ",
+            matches_filter!(),
+            ") AS newer, (SELECT MAX(id) FROM captions WHERE id < ?6 AND ",
+            matches_filter!(),
+            ") AS older"
+        );
+        Ok(bind_filter!(sqlx::query_as(neighbours), filter).bind(id).fetch_one(&self.database).await?)
     }
 
     /// True when the caption was deleted and can still be brought back.

@@ -76,12 +76,34 @@ async fn no_page_has_serious_findings() -> Result<()> {
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_is_read_on_a_phone() -> Result<()> {
+    let site = Site::start().await?;
+    let phone = LOOKS[2];
+    in_browser(async |browser| {
+        browser.set_look(phone).await?;
+        let page = Page::open(browser, &site.at("/docs")).await?;
+        page.wait_for(".swagger-ui .info .title").await?;
+        let width = page.value("document.documentElement.clientWidth").await?;
+        ensure!(width == phone.width, "it is shown at a width of {width}");
+        page.click("a[href='/']").await?;
+        page.wait_for("#upload").await?;
+        Ok(())
+    })
+    .await
+}
+
 async fn check_start_page_with_results(browser: &Browser, site: &Site, look: Look) -> Result<()> {
     let page = Page::open(browser, &site.at("/")).await?;
     page.drop_file("notes.txt", "text/plain", b"Milk, bread, three eggs.").await?;
     page.drop_file("photo.png", "image/png", &png(50, 30)).await?;
     page.wait_for_card("notes.txt", State::Failed).await?;
     page.wait_for_card("photo.png", State::Done).await?;
+    page.value("document.querySelectorAll('.result details').forEach((part) => part.open = true)").await?;
+    if look.phone {
+        // What failed and cannot be shown takes no picture's room.
+        page.wait_until("document.querySelector(\".result[data-state='failed'] .preview\").offsetHeight === 0").await?;
+    }
     check(browser, &page, "/", look).await
 }
 

@@ -53,6 +53,9 @@ async fn another_wording_or_another_search_is_chosen() -> Result<()> {
         page.click(".alternative-list li:nth-child(3) button").await?;
         page.wait_for_text("h1", "A picture of 40 by 30, wording 2.").await?;
         ensure!(page.path().await? == address);
+        page.wait_for_text("#announcer", "Saved: A picture of 40 by 30, wording 2.").await?;
+        let place = page.value("document.activeElement.matches('.alternative-list li:nth-child(3)')").await?;
+        ensure!(place == true, "the focus stays where it was");
 
         page.click(".again summary").await?;
         page.value("document.getElementById('beam-size').value = 2").await?;
@@ -63,6 +66,33 @@ async fn another_wording_or_another_search_is_chosen() -> Result<()> {
         // The first one stays beside it.
         page.click("#older").await?;
         page.wait_for_text("h1", "A picture of 40 by 30, wording 2.").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unsaved_words_are_not_lost() -> Result<()> {
+    let site = Site::start().await?;
+    let id = site.caption([40, 41]).await?.remove(0);
+    in_browser(async |browser| {
+        let address = format!("/captions/{id}");
+        let page = Page::open(browser, &site.at(&address)).await?;
+        let left_unasked = "dispatchEvent(new Event('beforeunload', { cancelable: true }))";
+        page.click(".edit summary").await?;
+        page.wait_until("document.activeElement.id === 'caption-words'").await?;
+        ensure!(page.value(left_unasked).await? == true, "nothing is unsaved");
+        page.press(" More").await?;
+        ensure!(page.value(left_unasked).await? == false);
+
+        let step = char::from(Key::Left).to_string();
+        page.value("document.querySelector('.edit summary').focus()").await?;
+        page.press(&step).await?;
+        ensure!(page.path().await? == address, "no step away from words that are being written");
+        page.value("document.getElementById('caption-words').focus()").await?;
+        page.press(&char::from(Key::Escape).to_string()).await?;
+        ensure!(page.value(left_unasked).await? == true, "what was cancelled is not missed");
+        page.press(&step).await?;
+        page.wait_for_text("h1", "A picture of 41 by 30, wording 0.").await
     })
     .await
 }

@@ -1,9 +1,12 @@
 //! A person's first photos: dropped and chosen, captions read, copied, and found again after the server was
-//! killed and started anew. By the real program with the bundled model.
+//! killed and started anew, by the real program with the bundled model. And what may come in between: no scripts, a
+//! picture that only the browser reads, a sign-in that ends.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use expansionnet::config::Access;
 use serde_json::Value;
 
@@ -18,6 +21,14 @@ use crate::support::web::png;
 /// The picture that is dropped, and the one that is chosen.
 const DROPPED: &str = "landscape_q95.jpg";
 const CHOSEN: &str = "portrait.png";
+
+/// 24 by 16 pixels of one colour in a format that the server does not read.
+const AVIF: &str = "\
+    AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUIAAADrbWV0YQAAAAAAAAAhaGRscgAAAAAAAAAAcGljdAAAAAAAAAAAAAAA\
+    AAAAAAAOcGl0bQAAAAAAAQAAAB5pbG9jAAAAAEQAAAEAAQAAAAEAAAETAAAAJgAAAChpaW5mAAAAAAABAAAAGmluZmUCAAAAAAEA\
+    AGF2MDFDb2xvcgAAAABqaXBycAAAAEtpcGNvAAAAFGlzcGUAAAAAAAAAGAAAABAAAAAQcGl4aQAAAAADCAgIAAAADGF2MUOBAAwA\
+    AAAAE2NvbHJuY2x4AAEADQAGgAAAABdpcG1hAAAAAAAAAAEAAQQBAoMEAAAALm1kYXQSAAoJGBDv7RAQ0GhAMhccR4eF3dNNNMLA\
+    AACusZyS9XA0B15OwA==";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn photos_are_captioned_and_found_again_after_a_restart() -> Result<()> {
@@ -42,6 +53,76 @@ async fn previews_stay_where_the_history_is_closed() -> Result<()> {
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_browser_reads_is_sent_as_a_jpeg() -> Result<()> {
+    let site = Site::start().await?;
+    let avif = STANDARD.decode(AVIF)?;
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/")).await?;
+        page.drop_file("IMG_1.avif", "image/avif", &avif).await?;
+        page.drop_file("cut.avif", "image/avif", &avif[..60]).await?;
+        let card = page.wait_for_card("IMG_1.avif", State::Done).await?;
+        ensure!(card.text_of(".result-caption").await? == "A picture of 24 by 16, wording 0.");
+        let kept =
+            "fetch('/api/captions').then((answer) => answer.json()).then((list) => list.captions[0].image.file_name)";
+        ensure!(page.value(kept).await? == "IMG_1.jpg");
+        let card = page.wait_for_card("cut.avif", State::Failed).await?;
+        let reason = card.text_of(".error-message").await?;
+        ensure!(reason.starts_with("This looks like AVIF"), "{reason}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_scripts_the_page_tells_of_every_photo() -> Result<()> {
+    let site = Site::start().await?;
+    let id = site.caption([40]).await?.remove(0);
+    let known = png(40, 30);
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/")).await?;
+        let served = page.value("fetch('/').then((page) => page.text())").await?.to_string();
+        ensure!(served.contains("multiple required") && served.contains("At most 32 photos at once"), "{served}");
+        ensure!(page.value("document.getElementById('photos').required").await? == false, "photos may be dropped");
+
+        page.post_files(&[("known.png", known.as_slice()), ("notes.txt", b"Milk, bread, three eggs.".as_slice())])
+            .await?;
+        let posted = page.wait_for("[aria-labelledby='posted-title']").await?;
+        let failed = posted.text_of(".failed-list").await?;
+        ensure!(failed.starts_with("notes.txt: This looks like text"), "{failed}");
+        ensure!(posted.text_of(".result-caption").await? == "A picture of 40 by 30, wording 0.");
+        ensure!(page.loaded_width(&posted, ".preview-image").await? > 0, "no thumbnail");
+        posted.click(".result-caption a").await?;
+        page.wait_for("#delete").await?;
+        ensure!(page.path().await? == format!("/captions/{id}"));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_ends_is_told_on_the_card() -> Result<()> {
+    let site = Site::with(FakeModel::new(), |config| config.access.captioning = Access::Key).await?;
+    let signed_in = format!("void (document.cookie = '{}; path=/')", site.sign_in().await?);
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/sign-in")).await?;
+        page.value(&signed_in).await?;
+        let page = Page::open(browser, &site.at("/")).await?;
+        page.value("void (document.cookie = 'expansionnet_session=; path=/; max-age=0')").await?;
+        page.drop_file("photo.png", "image/png", &png(50, 30)).await?;
+        let card = page.wait_for_card("photo.png", State::Failed).await?;
+        ensure!(card.text_of(".error-message").await? == "Sign in, then try again.");
+        ensure!(card.shows(".sign-in").await?);
+        ensure!(page.value("document.querySelector('.sign-in').target").await? == "_blank", "the page stays");
+        // As somebody does in the other tab.
+        page.value(&signed_in).await?;
+        card.click(".retry").await?;
+        page.wait_for_card("photo.png", State::Done).await?;
+        Ok(())
+    })
+    .await
+}
+
 /// What a person does, in order.
 async fn journey(browser: &Browser, server: &mut Server, storage: &Path) -> Result<()> {
     let page = Page::open(browser, server.url()).await?;
@@ -49,6 +130,7 @@ async fn journey(browser: &Browser, server: &mut Server, storage: &Path) -> Resu
     let answer = drop_a_photo(&page, server).await?;
     copy_the_caption(&page, browser, &answer).await?;
     read_the_alternatives(&page, &answer).await?;
+    use_an_alternative(&page, &answer).await?;
     choose_a_photo(&page, server).await?;
     drop_a_text_file(&page, server).await?;
 
@@ -97,11 +179,25 @@ async fn read_the_alternatives(page: &Page, answer: &Value) -> Result<()> {
     ensure!(candidates.len() > 1, "no alternatives to show: {answer}");
     let expected = candidates[1..]
         .iter()
-        .map(|candidate| Ok(format!("{}\n{}", text(candidate, "caption")?, score_text(candidate)?)))
+        .map(|candidate| Ok(format!("{}\n{}\nUse this", text(candidate, "caption")?, score_text(candidate)?)))
         .collect::<Result<Vec<_>>>()?;
 
     card.click(".alternatives summary").await?;
     ensure!(card.texts_of(".alternative").await? == expected);
+    Ok(())
+}
+
+/// Puts another wording in the caption's place, and then the model's best again, which stands among the others now.
+async fn use_an_alternative(page: &Page, answer: &Value) -> Result<()> {
+    let card = page.wait_for_card(DROPPED, State::Done).await?;
+    let other = card.text_of(".alternative-caption").await?;
+    card.click(".use").await?;
+    page.wait_for_text("#announcer", &format!("The caption is now: {other}")).await?;
+    ensure!(card.text_of(".result-caption").await? == other);
+    ensure!(card.text_of(".result-answer .score").await? == "edited");
+    card.click(".use").await?;
+    page.wait_for_text(".result-caption", text(answer, "caption")?).await?;
+    ensure!(card.text_of(".result-answer .score").await? == score_text(answer)?);
     Ok(())
 }
 

@@ -11,6 +11,12 @@ use crate::in_browser;
 use crate::page::Page;
 use crate::site::Site;
 
+/// That an element says how many captions were deleted, and until when that can be undone.
+fn tells_of_deletion(selector: &str, captions: usize) -> String {
+    let text = format!("{captions} captions deleted. This can be undone until ");
+    format!("document.querySelector('{selector}').innerText.startsWith('{text}')")
+}
+
 /// The captions on the cards, in page order.
 async fn shown(page: &Page) -> Result<Vec<String>> {
     let captions = page.value("[...document.querySelectorAll('.card-link')].map((link) => link.textContent)").await?;
@@ -52,6 +58,14 @@ async fn captions_are_found_by_words_and_days() -> Result<()> {
         page.click(".filters a").await?;
         page.wait_for_text("#found", "10 captions").await?;
 
+        // Where clocks are two hours ahead.
+        page.value("void (Date.prototype.getTimezoneOffset = () => -120)").await?;
+        page.value("void (document.getElementById('from').value = '2000-01-01')").await?;
+        page.value("document.getElementById('from').dispatchEvent(new Event('input'))").await?;
+        page.click(".filters button").await?;
+        page.wait_for_text("#found", "10 captions found").await?;
+        ensure!(page.value("new URL(location).searchParams.get('utc_offset_minutes')").await? == "120");
+
         let page = Page::open(browser, &site.at("/history?until=2000-01-01")).await?;
         page.wait_for_text("#found", "0 captions found").await?;
         ensure!(page.wait_for("main").await?.text_of(".empty").await?.starts_with("No caption matches."));
@@ -74,7 +88,7 @@ async fn selected_captions_are_deleted_and_brought_back() -> Result<()> {
         page.wait_for_text("#found", "4 of 10 captions selected").await?;
 
         page.click("#delete-selected").await?;
-        page.wait_for_text("#toast-text", "4 captions deleted").await?;
+        page.wait_until(&tells_of_deletion("#toast-text", 4)).await?;
         page.wait_for_text("#found", "6 captions").await?;
         ensure!(shown(&page).await? == [&before[..1], &before[5..]].concat());
         page.click("#toast-action").await?;
@@ -83,6 +97,65 @@ async fn selected_captions_are_deleted_and_brought_back() -> Result<()> {
 
         let page = Page::open(browser, &site.at("/history")).await?;
         ensure!(shown(&page).await? == before, "and on the server");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_is_undone_by_keyboard_and_after_a_reload() -> Result<()> {
+    let site = Site::start().await?;
+    site.caption(20..24).await?;
+    // Control holds until the null key.
+    let undo = format!("{}z{}", char::from(Key::Control), char::from(Key::Null));
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/history")).await?;
+        let before = shown(&page).await?;
+        let delete_all = async || {
+            page.click("#pick-all").await?;
+            page.click("#delete-selected").await?;
+            page.wait_for_text(".empty p", "No captions are left.").await
+        };
+        delete_all().await?;
+        ensure!(!page.wait_for(".toolbar").await?.shows(".tools").await?, "there is nothing to select");
+        page.press(&undo).await?;
+        page.wait_for_text("#found", "4 captions").await?;
+        ensure!(shown(&page).await? == before, "each in its old place");
+
+        delete_all().await?;
+        browser.client.refresh().await?;
+        page.wait_until(&tells_of_deletion("#undo-text", 4)).await?;
+        page.press(&undo).await?;
+        page.wait_for_text("#found", "4 captions").await?;
+        ensure!(shown(&page).await? == before);
+        page.wait_until("document.getElementById('undo').hidden").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_one_comes_back_to_shows_the_words_of_now() -> Result<()> {
+    let site = Site::start().await?;
+    let ids = site.caption(20..23).await?;
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/history")).await?;
+        page.click(".caption-card:nth-child(1) .pick input").await?;
+        // As other pages do, until the browser takes this one out of its memory.
+        let meanwhile = format!(
+            "void Promise.all([
+                 fetch('/api/captions/{}', {{
+                     method: 'PATCH',
+                     headers: {{ 'Content-Type': 'application/json' }},
+                     body: JSON.stringify({{ caption: 'A cat.' }}),
+                 }}),
+                 fetch('/api/captions/{}', {{ method: 'DELETE' }}),
+             ]).then(() => dispatchEvent(new PageTransitionEvent('pageshow', {{ persisted: true }})))",
+            ids[2], ids[0]
+        );
+        page.value(&meanwhile).await?;
+        page.wait_for_text("#found", "1 of 2 captions selected").await?;
+        ensure!(shown(&page).await? == ["A cat.", "A picture of 21 by 30, wording 0."]);
+        ensure!(page.value("document.getElementById('copy-selected').dataset.copy").await? == "A cat.");
         Ok(())
     })
     .await

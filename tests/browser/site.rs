@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
 use expansionnet::config::Config;
+use expansionnet::store::{SessionRole, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -40,6 +41,13 @@ impl Site {
     /// The address of a page, such as `/history`.
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
+    }
+
+    /// Signs an admin in; gives the cookie.
+    pub async fn sign_in(&self) -> Result<String> {
+        let store = Store::open(self.app.directory.path()).await?;
+        let session = store.start_session(&SessionRole::Admin, 1).await?;
+        Ok(format!("expansionnet_session={session}"))
     }
 
     /// Captions pictures of these widths, called `photo-20.png` and so on; gives the captions' ids.

@@ -2,6 +2,7 @@
 
 use super::{CaptionRow, StoredCaption, select_captions};
 use crate::store::{Store, StoreError, json_list};
+use sqlx::SqliteExecutor;
 
 /// Which captions; every part that is `None` lets all of them through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,22 +11,39 @@ pub struct CaptionFilter {
     pub query: Option<String>,
     /// The model's name.
     pub model: Option<String>,
-    /// The first day, `YYYY-MM-DD`, UTC.
+    /// The first day, `YYYY-MM-DD`.
     pub from: Option<String>,
-    /// The last day, `YYYY-MM-DD`, UTC.
+    /// The last day, `YYYY-MM-DD`.
     pub until: Option<String>,
+    /// How far the clock that counts these days is ahead of UTC, in minutes.
+    pub utc_offset_minutes: i32,
 }
 
-/// The filter as a condition on `captions`: parameters 1 to 4 are the expression, model, first and last day.
+/// The filter as a condition on `captions`; its parameters 1 to 5 are bound by `bind_filter`.
 macro_rules! matches_filter {
     () => {
         "deleted_at IS NULL \
          AND (?1 IS NULL OR number IN (SELECT rowid FROM captions_search WHERE captions_search MATCH ?1)) \
          AND (?2 IS NULL OR model_id = ?2) \
-         AND (?3 IS NULL OR captions.created_at >= ?3) \
-         AND (?4 IS NULL OR captions.created_at < date(?4, '+1 day')) "
+         AND (?3 IS NULL OR captions.created_at >= strftime('%Y-%m-%dT%H:%M:%SZ', ?3, ?5 || ' minutes')) \
+         AND (?4 IS NULL OR captions.created_at < strftime('%Y-%m-%dT%H:%M:%SZ', ?4, '+1 day', ?5 || ' minutes')) "
     };
 }
+
+/// Binds the parameters of `matches_filter`; those of the query itself come after them.
+macro_rules! bind_filter {
+    ($query:expr, $filter:expr) => {
+        $query
+            .bind($filter.expression())
+            .bind(&$filter.model)
+            .bind(&$filter.from)
+            .bind(&$filter.until)
+            // A day of a clock that is ahead begins earlier.
+            .bind(-$filter.utc_offset_minutes)
+    };
+}
+
+pub(in crate::store) use {bind_filter, matches_filter};
 
 impl Store {
     /// Lists captions, newest first; with `before`, only those older than that id.
@@ -38,19 +56,13 @@ impl Store {
         limit: u32,
         before: Option<&str>,
     ) -> Result<Vec<StoredCaption>, StoreError> {
-        let rows: Vec<CaptionRow> = sqlx::query_as(select_captions!(
+        let captions = select_captions!(
             "WHERE ",
             matches_filter!(),
-            "AND (?5 IS NULL OR captions.id < ?5) ORDER BY captions.id DESC LIMIT ?6"
-        ))
-        .bind(filter.expression())
-        .bind(&filter.model)
-        .bind(&filter.from)
-        .bind(&filter.until)
-        .bind(before)
-        .bind(limit)
-        .fetch_all(&self.database)
-        .await?;
+            "AND (?6 IS NULL OR captions.id < ?6) ORDER BY captions.id DESC LIMIT ?7"
+        );
+        let captions = bind_filter!(sqlx::query_as(captions), filter).bind(before).bind(limit);
+        let rows: Vec<CaptionRow> = captions.fetch_all(&self.database).await?;
         rows.into_iter().map(StoredCaption::try_from).collect()
     }
 
@@ -59,13 +71,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn count_captions(&self, filter: &CaptionFilter) -> Result<u64, StoreError> {
-        let count: i64 = sqlx::query_scalar(concat!("SELECT COUNT(*) FROM captions WHERE ", matches_filter!()))
-            .bind(filter.expression())
-            .bind(&filter.model)
-            .bind(&filter.from)
-            .bind(&filter.until)
-            .fetch_one(&self.database)
-            .await?;
+        let count = concat!("SELECT COUNT(*) FROM captions WHERE ", matches_filter!());
+        let count: i64 = bind_filter!(sqlx::query_scalar(count), filter).fetch_one(&self.database).await?;
         Ok(count.unsigned_abs())
     }
 
@@ -98,15 +105,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn edit_caption(&self, id: &str, text: Option<&str>) -> Result<Option<StoredCaption>, StoreError> {
-        sqlx::query(
-            "UPDATE captions SET edited = NULLIF(?2, caption), \
-             edited_at = iif(NULLIF(?2, caption) IS NULL, NULL, strftime('%Y-%m-%dT%H:%M:%SZ', 'now')) \
-             WHERE id = ?1 AND deleted_at IS NULL",
-        )
-        .bind(id)
-        .bind(text)
-        .execute(&self.writer)
-        .await?;
+        edit(&self.writer, id, text).await?;
         self.caption(id).await
     }
 
@@ -115,28 +114,52 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn delete_captions(&self, ids: &[String]) -> Result<u64, StoreError> {
-        let deleted = sqlx::query(
-            "UPDATE captions SET deleted_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') \
-             WHERE id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL",
-        );
-        Ok(deleted.bind(json_list(ids)).execute(&self.writer).await?.rows_affected())
+        delete(&self.writer, ids).await
     }
 
-    /// Brings deleted captions back; says how many there were.
+    /// Brings deleted captions back, but those in whose place there is one now; says how many there were.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn restore_captions(&self, ids: &[String]) -> Result<u64, StoreError> {
         let restored = sqlx::query(
-            "UPDATE captions SET deleted_at = NULL \
+            "UPDATE OR IGNORE captions SET deleted_at = NULL \
              WHERE id IN (SELECT value FROM json_each(?)) AND deleted_at IS NOT NULL",
         );
         Ok(restored.bind(json_list(ids)).execute(&self.writer).await?.rows_affected())
     }
 }
 
+/// Puts a person's words over the model's, also inside a transaction.
+pub(super) async fn edit<'e>(
+    database: impl SqliteExecutor<'e>,
+    id: &str,
+    text: Option<&str>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE captions SET edited = NULLIF(?2, caption), \
+         edited_at = iif(NULLIF(?2, caption) IS NULL, NULL, strftime('%Y-%m-%dT%H:%M:%SZ', 'now')) \
+         WHERE id = ?1 AND deleted_at IS NULL",
+    )
+    .bind(id)
+    .bind(text)
+    .execute(database)
+    .await?;
+    Ok(())
+}
+
+/// Deletes captions, also inside a transaction; says how many there were.
+pub(super) async fn delete<'e>(database: impl SqliteExecutor<'e>, ids: &[String]) -> Result<u64, StoreError> {
+    let deleted = sqlx::query(
+        "UPDATE captions SET deleted_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') \
+         WHERE id IN (SELECT value FROM json_each(?)) AND deleted_at IS NULL",
+    );
+    Ok(deleted.bind(json_list(ids)).execute(database).await?.rows_affected())
+}
+
 impl CaptionFilter {
-    fn expression(&self) -> Option<String> {
+    /// What the search field says, for the full-text index.
+    pub(in crate::store) fn expression(&self) -> Option<String> {
         self.query.as_deref().and_then(super::search::expression)
     }
 }

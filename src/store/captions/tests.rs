@@ -145,3 +145,96 @@ async fn the_database_is_as_durable_and_strict_as_promised() {
     assert_eq!(number("PRAGMA synchronous").await, 2, "FULL");
     assert_eq!(number("PRAGMA foreign_keys").await, 1);
 }
+
+#[tokio::test]
+async fn a_deleted_caption_stays_beside_the_one_in_its_place() {
+    let (store, _directory) = store().await;
+    let add = async |words: &str| {
+        store.add_caption(image(&store, "aa").await, caption(words, key(5))).await.expect("added").id
+    };
+    let old = add("A dog.").await;
+    store.edit_caption(&old, Some("A wolf.")).await.expect("no error");
+    store.delete_captions(std::slice::from_ref(&old)).await.expect("deletes");
+    let new = add("A cat.").await;
+    assert_eq!(store.caption_in_place_of(&old).await.expect("no error"), Some(new.clone()));
+    assert_eq!(store.caption_in_place_of(&new).await.expect("no error"), None, "it is there itself");
+    let both = [old.clone(), new.clone()];
+    assert_eq!(store.restore_captions(&both).await.expect("no error"), 0);
+    store.delete_captions(&both).await.expect("deletes");
+    assert_eq!(store.restore_captions(&both).await.expect("no error"), 1, "only one of them");
+    store.delete_captions(&both).await.expect("deletes");
+    assert_eq!(store.restore_captions(std::slice::from_ref(&old)).await.expect("no error"), 1);
+    let restored = store.caption(&old).await.expect("no error").expect("a caption");
+    assert_eq!((restored.shown(), restored.caption.as_str()), ("A wolf.", "A dog."));
+    assert_eq!((rows(&store, "captions").await, rows(&store, "captions_search").await), (2, 2));
+}
+
+#[tokio::test]
+async fn changes_with_a_condition_are_made_or_not() {
+    let (store, _directory) = store().await;
+    let id = store.add_caption(image(&store, "aa").await, caption("A dog.", key(5))).await.expect("added").id;
+    let is_cat = |found: &StoredCaption| found.shown() == "A cat.";
+    let refused = store.edit_caption_if(&id, Some("A wolf."), is_cat).await.expect("no error");
+    assert!(matches!(refused, Conditional::Otherwise), "{refused:?}");
+    let edited = store.edit_caption_if(&id, Some("A cat."), |_| true).await.expect("no error");
+    assert!(matches!(&edited, Conditional::Done(edited) if edited.shown() == "A cat."), "{edited:?}");
+    let deleted = store.delete_caption_if(&id, |found| !is_cat(found)).await.expect("no error");
+    assert!(matches!(deleted, Conditional::Otherwise), "{deleted:?}");
+    let deleted = store.delete_caption_if(&id, is_cat).await.expect("no error");
+    assert!(matches!(deleted, Conditional::Done(())), "{deleted:?}");
+    let gone = store.delete_caption_if(&id, is_cat).await.expect("no error");
+    assert!(matches!(gone, Conditional::Gone), "{gone:?}");
+}
+
+/// What made captions as they were.
+const BEFORE: [&str; 2] = [
+    include_str!("../../../migrations/0001_images_and_captions.sql"),
+    include_str!("../../../migrations/0002_history.sql"),
+];
+const DELETED_CAPTIONS: &str = include_str!("../../../migrations/0007_deleted_captions.sql");
+
+#[tokio::test]
+async fn a_history_of_before_is_taken_over_as_it_is() {
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{ConnectOptions, Connection};
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    let options = SqliteConnectOptions::new().filename(directory.path().join("before.sqlite3"));
+    let options = options.create_if_missing(true).foreign_keys(true);
+    let mut database = options.connect().await.expect("a database");
+    for migration in BEFORE {
+        sqlx::raw_sql(migration).execute(&mut database).await.expect("migrates");
+    }
+    let rows = "INSERT INTO images (id, sha256, media_type, width, height, bytes, file_name) \
+                VALUES ('photo', 'aa', 'image/png', 1, 1, 1, 'beach.png'); \
+                INSERT INTO captions (id, image_id, model_id, model_revision, precision, beam_size, max_length, \
+                caption, score, candidates, decode_ms, queue_ms, encode_ms, search_ms, edited, deleted_at) \
+                VALUES ('a', 'photo', 'm', 'r', 'f', 5, 20, 'A dog.', -1, '[]', 0, 0, 0, 0, NULL, NULL), \
+                ('b', 'photo', 'm', 'r', 'f', 4, 20, 'A dog.', -1, '[]', 0, 0, 0, 0, 'A wolf.', '2026-01-01'), \
+                ('c', 'photo', 'm', 'r', 'f', 3, 20, 'A cat.', -1, '[]', 0, 0, 0, 0, NULL, NULL); \
+                DELETE FROM captions WHERE id = 'a'";
+    sqlx::raw_sql(rows).execute(&mut database).await.expect("inserts");
+    let mut transaction = database.begin().await.expect("begins");
+    sqlx::raw_sql(DELETED_CAPTIONS).execute(&mut *transaction).await.expect("migrates");
+    transaction.commit().await.expect("commits");
+
+    let found = "SELECT id, shown, deleted_at IS NOT NULL FROM captions \
+                 WHERE number IN (SELECT rowid FROM captions_search WHERE captions_search MATCH ?) ORDER BY id";
+    for (word, expected) in [("wolf", vec![("b", "A wolf.", true)]), ("cat", vec![("c", "A cat.", false)])] {
+        let rows: Vec<(String, String, bool)> =
+            sqlx::query_as(found).bind(word).fetch_all(&mut database).await.expect("no error");
+        let rows: Vec<_> = rows.iter().map(|(id, shown, deleted)| (id.as_str(), shown.as_str(), *deleted)).collect();
+        assert_eq!(rows, expected, "{word}");
+    }
+    // The search still follows the names, and the rows their photo.
+    let renamed = "UPDATE images SET file_name = 'sea.png'";
+    sqlx::raw_sql(renamed).execute(&mut database).await.expect("renames");
+    let named: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM captions_search WHERE captions_search MATCH 'sea'")
+        .fetch_one(&mut database)
+        .await
+        .expect("a number");
+    assert_eq!(named, 2);
+    sqlx::raw_sql("DELETE FROM images").execute(&mut database).await.expect("deletes");
+    let left: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM captions").fetch_one(&mut database).await.expect("a number");
+    assert_eq!(left, 0);
+}

@@ -2,13 +2,14 @@
 
 mod csv;
 mod sidecars;
+mod source;
 
 use super::fields::Fields;
 use crate::store::{CaptionFilter, Store, StoredCaption};
 use crate::web::AppState;
 use crate::web::answer::Answer;
-use crate::web::history::{RequestedFilter, check_ids};
-use crate::web::openapi::Binary;
+use crate::web::history::{MAX_EXPORTED, RequestedFilter, check_ids, read_utc_offset};
+use crate::web::openapi::{Binary, ExportedCaptions};
 use crate::web::problem::Problem;
 use axum::body::Body;
 use axum::extract::State;
@@ -16,19 +17,26 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
+use source::Source;
 use std::io;
 
 /// Which captions, and as what: with `ids`, those captions; else all that the filter lets through.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::web) struct Export {
+    /// `csv`, `json` or `txt`.
+    #[schema(value_type = String, required = true)]
     format: Option<String>,
-    #[serde(default)]
-    ids: Vec<String>,
+    #[schema(min_items = 1, max_items = 100000)]
+    ids: Option<Vec<String>>,
     query: Option<String>,
     model: Option<String>,
+    /// The first day, such as 2026-01-01.
     from: Option<String>,
+    /// The last day, such as 2026-01-31.
     until: Option<String>,
+    /// How many minutes the clock that counts these days is ahead of UTC, from -1440 to 1440. 0 if nothing is said.
+    utc_offset_minutes: Option<i32>,
 }
 
 /// `POST /api/captions/export`
@@ -43,28 +51,30 @@ pub(in crate::web) struct Export {
     request_body(content((Export = "application/json"), (Export = "application/x-www-form-urlencoded"))),
     responses((status = 200, description = "The file", content(
         (String = "text/csv"),
-        (Vec<Answer> = "application/json"),
+        (ExportedCaptions = "application/json"),
         (Binary = "application/zip"),
     ))),
 )]
 pub(in crate::web) async fn export(State(state): State<AppState>, export: Fields<Export>) -> Result<Response, Problem> {
-    let Export { format, ids, query, model, from, until } = match export {
+    let Export { format, ids, query, model, from, until, utc_offset_minutes } = match export {
         Fields::None => Export::default(),
         Fields::Json(export) => export,
         Fields::Form(fields) => from_form(fields)?,
     };
     let (encoder, media_type, file_name) = encoder(format.as_deref())?;
-    let filter = RequestedFilter { query, model, from, until }.check()?;
-    // The first page comes before the head of the answer, so that what fails at once is told as it should be.
-    let (page, rest) = if ids.is_empty() {
-        (state.store.captions(&filter, PAGE, None).await?, Some((state.store, filter)))
-    } else if filter == CaptionFilter::default() {
-        check_ids(&ids)?;
-        (state.store.captions_with_ids(&ids).await?, None)
-    } else {
-        return Err(Problem::invalid_option("`ids` and a filter do not go together"));
+    let filter = RequestedFilter { query, model, from, until, utc_offset_minutes }.check()?;
+    let source = match ids {
+        None => Source::found(filter),
+        Some(ids) if filter == CaptionFilter::default() => {
+            check_ids(&ids, MAX_EXPORTED)?;
+            Source::named(ids)
+        }
+        Some(_) => return Err(Problem::invalid_option("`ids` and a filter do not go together")),
     };
-    let chunks = stream::try_unfold(Some(Exporting { encoder, page, rest, begun: false }), |exporting| async {
+    // The first page comes before the head of the answer, so that what fails at once is told as it should be.
+    let (page, rest) = source.page(&state.store).await?;
+    let exporting = Exporting { encoder, store: state.store, page, rest, begun: false };
+    let chunks = stream::try_unfold(Some(exporting), |exporting| async {
         match exporting {
             Some(exporting) => exporting.chunk().await.map(Some),
             None => Ok(None),
@@ -84,7 +94,7 @@ fn from_form(fields: Vec<(String, String)>) -> Result<Export, Problem> {
     for (name, value) in fields {
         let field = match name.as_str() {
             "ids" => {
-                export.ids.push(value);
+                export.ids.get_or_insert_default().push(value);
                 continue;
             }
             "format" => &mut export.format,
@@ -92,12 +102,16 @@ fn from_form(fields: Vec<(String, String)>) -> Result<Export, Problem> {
             "model" => &mut export.model,
             "from" => &mut export.from,
             "until" => &mut export.until,
+            "utc_offset_minutes" => {
+                export.utc_offset_minutes = read_utc_offset(&value)?;
+                continue;
+            }
             _ => return Err(Problem::invalid_option(format!("there is no field `{name}` in an export"))),
         };
         *field = Some(value);
     }
     // The history's form always says what is shown, too; who ticked captions means those.
-    if !export.ids.is_empty() {
+    if export.ids.is_some() {
         return Ok(Export { format: export.format, ids: export.ids, ..Export::default() });
     }
     Ok(export)
@@ -123,15 +137,13 @@ fn encoder(format: Option<&str>) -> Result<(Box<dyn Encode>, &'static str, &'sta
     }
 }
 
-/// Captions in memory at the same time.
-const PAGE: u32 = 500;
-
 /// An export that goes on.
 struct Exporting {
     encoder: Box<dyn Encode>,
+    store: Store,
     page: Vec<StoredCaption>,
     /// Where further pages come from.
-    rest: Option<(Store, CaptionFilter)>,
+    rest: Option<Source>,
     begun: bool,
 }
 
@@ -140,12 +152,10 @@ impl Exporting {
     async fn chunk(mut self) -> io::Result<(Vec<u8>, Option<Exporting>)> {
         let mut chunk = if self.begun { Vec::new() } else { self.encoder.head()? };
         self.begun = true;
-        let last = self.page.last().map(|last| last.id.clone());
-        let whole = self.page.len() == PAGE as usize;
         chunk.extend(self.encoder.page(self.page)?);
-        if let (Some((store, filter)), true) = (&self.rest, whole) {
-            let next = store.captions(filter, PAGE, last.as_deref()).await;
-            self.page = next.map_err(|error| {
+        if let Some(source) = self.rest {
+            let next = source.page(&self.store).await;
+            (self.page, self.rest) = next.map_err(|error| {
                 tracing::error!(%error, "an export was broken off");
                 io::Error::other(error)
             })?;

@@ -5,12 +5,14 @@ mod guards;
 mod problems;
 mod schemas;
 
-pub(super) use schemas::{Binary, CaptionAnswer, ServedModel, UploadForm};
+pub(super) use schemas::{Binary, CaptionAnswer, ExportedCaptions, ServedModel, UploadForm};
 
 use super::{api, health, metrics, problem};
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::http::header;
-use axum::response::IntoResponse;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use std::sync::LazyLock;
 use utoipa::OpenApi;
@@ -44,6 +46,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
         api::jobs::check_job,
         api::jobs::edit_job,
         api::jobs::delete_job,
+        api::jobs::run_job_next,
         api::jobs::stop_job,
         api::jobs::resume_job,
         api::jobs::retry_job,
@@ -58,6 +61,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
         api::jobs::checkpoints::activate,
         api::jobs::evaluations::create_evaluation,
         api::jobs::evaluations::evaluation,
+        api::jobs::evaluations::file,
         api::jobs::compare::compare,
         api::training::recipes,
         api::training::folders,
@@ -101,5 +105,26 @@ pub(super) async fn document() -> impl IntoResponse {
 /// `/docs`: the document to read and try, from files inside the program.
 pub(super) fn docs<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let config = Config::from("/openapi.json").use_base_layout().try_it_out_enabled(true).validator_url("none");
-    SwaggerUi::new("/docs").config(config).into()
+    let swagger: Router<S> = SwaggerUi::new("/docs").config(config).into();
+    swagger.layer(middleware::map_response(as_a_page_of_ours))
+}
+
+/// What Swagger UI's page lacks: without a viewport, phones show it at a desk's width.
+const VIEWPORT: &str = "<head>\n    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">";
+const WAY_HOME: &str =
+    "<body>\n    <div class=\"swagger-ui\"><div class=\"wrapper\"><p><a href=\"/\">ExpansionNet</a></p></div></div>";
+
+/// More than Swagger UI's page has; it comes out of the program's memory.
+const PAGE_BYTES: usize = 64 * 1024;
+
+/// Gives the page, not the files beside it, what it lacks.
+async fn as_a_page_of_ours(response: Response) -> Result<Response, problem::Problem> {
+    if response.headers().get(header::CONTENT_TYPE).is_none_or(|kind| kind != "text/html") {
+        return Ok(response);
+    }
+    let (mut head, body) = response.into_parts();
+    let page = to_bytes(body, PAGE_BYTES).await.map_err(|error| problem::Problem::internal(&error))?;
+    let page = String::from_utf8_lossy(&page).replacen("<head>", VIEWPORT, 1).replacen("<body>", WAY_HOME, 1);
+    head.headers.remove(header::CONTENT_LENGTH);
+    Ok(Response::from_parts(head, Body::from(page)))
 }

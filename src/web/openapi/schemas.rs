@@ -17,10 +17,24 @@ pub(in crate::web) struct UploadForm {
     image: Vec<Binary>,
     /// Addresses of photos, where the server fetches them.
     url: Option<Vec<String>>,
+    /// Beams of the search, at most `captioning.max_beam_size`.
+    #[schema(minimum = 1)]
     beam_size: Option<usize>,
+    /// Longest caption in tokens, start and end included, at most the model's own.
+    #[schema(minimum = 2)]
     max_length: Option<usize>,
+    /// Captions in the answer, at most `beam_size`.
+    #[schema(minimum = 1)]
     candidates: Option<usize>,
+    /// Id of the model that must be in service.
     model: Option<String>,
+}
+
+/// An export as JSON.
+#[derive(ToSchema)]
+pub(in crate::web) struct ExportedCaptions {
+    /// Newest first.
+    captions: Vec<Answer>,
 }
 
 /// One photo gives its caption, several give results in their order.

@@ -1,5 +1,6 @@
 //! One caption: its photo, editing, the alternatives, captioning again.
 
+use super::filter::{AddressFields, FilterForm, HistoryForm};
 use super::model::{PageModel, PageOptions, short_revision};
 use super::words::{duration_text, minute_text, probability_text, score_text};
 use super::{Frame, markup, page};
@@ -22,6 +23,11 @@ use serde::Deserialize;
 struct CaptionPage {
     frame: Frame,
     view: CaptionView,
+    /// The search that led here, which the page's links and forms keep to.
+    filter: FilterForm,
+    address: String,
+    again: String,
+    history: String,
     newer: Option<String>,
     older: Option<String>,
     options: PageOptions,
@@ -68,35 +74,44 @@ struct Alternative {
 struct DeletedPage {
     frame: Frame,
     id: String,
+    filter: FilterForm,
+    history: String,
     undo_minutes: u64,
 }
 
-/// `GET /captions/{id}`
+/// `GET /captions/{id}?query=&model=&from=&until=&utc_offset_minutes=`
 pub(in crate::web) async fn caption(
     State(state): State<AppState>,
     frame: Frame,
     Path(id): Path<String>,
+    fields: AddressFields,
 ) -> Result<Response, Problem> {
+    let filter = HistoryForm::of_address(fields)?.filter;
     let Some(stored) = state.store.caption(&id).await? else {
-        return gone(&state, frame, id).await;
+        return gone(&state, frame, id, filter).await;
     };
-    let Neighbours { newer, older } = state.store.neighbours(&id).await?;
+    let Neighbours { newer, older } = state.store.neighbours(&id, &filter.check()?).await?;
     page(&CaptionPage {
         frame,
         view: CaptionView::new(stored),
-        newer,
-        older,
+        address: filter.caption_address(&id),
+        again: filter.again_address(&id),
+        history: filter.address("", ""),
+        newer: newer.map(|id| filter.caption_address(&id)),
+        older: older.map(|id| filter.caption_address(&id)),
         options: PageOptions::new(&state),
         model: PageModel::new(&state),
+        filter,
     })
 }
 
 /// A way back while there is one.
-async fn gone(state: &AppState, frame: Frame, id: String) -> Result<Response, Problem> {
+async fn gone(state: &AppState, frame: Frame, id: String, filter: FilterForm) -> Result<Response, Problem> {
     if !state.store.is_deleted(&id).await? {
         return Err(no_such_caption());
     }
-    let page = page(&DeletedPage { frame, id, undo_minutes: state.config.storage.undo_minutes })?;
+    let undo_minutes = state.config.storage.undo_minutes;
+    let page = page(&DeletedPage { frame, id, history: filter.address("", ""), filter, undo_minutes })?;
     Ok((StatusCode::NOT_FOUND, Extension(OwnPage), page).into_response())
 }
 
@@ -113,23 +128,27 @@ pub(in crate::web) struct EditForm {
 pub(in crate::web) async fn edit_caption(
     State(state): State<AppState>,
     Path(id): Path<String>,
+    fields: AddressFields,
     form: Result<Form<EditForm>, FormRejection>,
 ) -> Result<Redirect, Problem> {
-    let Form(EditForm { caption, original }) = form.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let filter = HistoryForm::of_address(fields)?.filter;
+    let Form(EditForm { caption, original }) = form?;
     // A caption is one line, whatever the text field makes of it.
     let words = caption.split_whitespace().collect::<Vec<_>>().join(" ");
     let words = if original { None } else { Some(check_words(&words)?) };
     let stored = state.store.edit_caption(&id, words).await?.ok_or_else(no_such_caption)?;
-    Ok(Redirect::to(&format!("/captions/{}", stored.id)))
+    Ok(Redirect::to(&filter.caption_address(&stored.id)))
 }
 
 /// `POST /captions/{id}/again`: the same photo with other options; leads to what came of it.
 pub(in crate::web) async fn again(
     State(state): State<AppState>,
     Path(id): Path<String>,
+    fields: AddressFields,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Result<Redirect, Problem> {
-    let Form(fields) = form.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let filter = HistoryForm::of_address(fields)?.filter;
+    let Form(fields) = form?;
     let mut options = RequestedOptions::default();
     for (name, value) in fields {
         options.set(&name, &value)?;
@@ -137,7 +156,7 @@ pub(in crate::web) async fn again(
     let stored = state.store.caption(&id).await?.ok_or_else(no_such_caption)?;
     let image = state.store.image(&stored.image_id).await?.ok_or_else(no_such_caption)?;
     let answer = caption_again(&state, &image, options).await?;
-    Ok(Redirect::to(&format!("/captions/{}", answer.id)))
+    Ok(Redirect::to(&filter.caption_address(&answer.id)))
 }
 
 fn no_such_caption() -> Problem {

@@ -6,6 +6,8 @@ use crate::store::StoredCaption;
 /// Context of `templates/caption_card.html`.
 pub(super) struct CaptionCard {
     pub id: String,
+    /// Of the caption's page.
+    pub address: String,
     pub image_id: String,
     /// The words shown: those of a person where there are any.
     pub caption: String,
@@ -27,6 +29,7 @@ impl CaptionCard {
             edited: stored.edited.is_some(),
             score_text: score_text(stored.score),
             created_text: minute_text(&stored.created_at),
+            address: format!("/captions/{}", stored.id),
             id: stored.id,
             image_id: stored.image_id,
             file_name: stored.file_name,

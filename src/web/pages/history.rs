@@ -1,15 +1,16 @@
 //! The history: past captions with search, filters, and what can be done with the selected ones.
 
 use super::card::CaptionCard;
-use super::filter::{FilterForm, HistoryForm};
-use super::words::count_text;
+use super::filter::{AddressFields, FilterForm, HistoryForm};
+use super::words::{clock_text, count_text};
 use super::{Frame, page};
+use crate::store::StoredCaption;
 use crate::web::AppState;
 use crate::web::problem::Problem;
 use askama::Template;
 use axum::Form;
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::State;
+use axum::extract::rejection::FormRejection;
 use axum::response::{Redirect, Response};
 
 /// Captions on a page: full rows in every layout.
@@ -27,6 +28,7 @@ struct History {
     frame: Frame,
     filter: FilterForm,
     filtered: bool,
+    clock: String,
     models: Vec<String>,
     total: u64,
     total_text: String,
@@ -39,14 +41,13 @@ struct History {
     undo_minutes: u64,
 }
 
-/// `GET /history?query=&model=&from=&until=&before=&deleted=`
+/// `GET /history?query=&model=&from=&until=&utc_offset_minutes=&before=&deleted=`
 pub(in crate::web) async fn history(
     State(state): State<AppState>,
     frame: Frame,
-    fields: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    fields: AddressFields,
 ) -> Result<Response, Problem> {
-    let Query(fields) = fields.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
-    let HistoryForm { filter, before, mut deleted, .. } = HistoryForm::read(fields);
+    let HistoryForm { filter, before, mut deleted, .. } = HistoryForm::of_address(fields)?;
     deleted.truncate(MAX_DELETED);
     let in_store = filter.check()?;
     // One more tells whether there is a next page.
@@ -59,10 +60,11 @@ pub(in crate::web) async fn history(
     page(&History {
         frame,
         filtered: !filter.is_empty(),
+        clock: clock_text(in_store.utc_offset_minutes),
         models: state.store.caption_models().await?,
         total,
         total_text: captions_text(total),
-        cards: captions.into_iter().map(|stored| CaptionCard::new(stored, side)).collect(),
+        cards: captions.into_iter().map(|stored| card(stored, side, &filter)).collect(),
         first_page: before.is_none(),
         newest: filter.address("before", ""),
         older,
@@ -71,6 +73,11 @@ pub(in crate::web) async fn history(
         undo_minutes: state.config.storage.undo_minutes,
         filter,
     })
+}
+
+/// A card that leads to a page which keeps to the search.
+fn card(stored: StoredCaption, thumbnail_side: u32, filter: &FilterForm) -> CaptionCard {
+    CaptionCard { address: filter.caption_address(&stored.id), ..CaptionCard::new(stored, thumbnail_side) }
 }
 
 /// `POST /history/delete`: the page it leads to offers to undo it.
@@ -90,13 +97,13 @@ pub(in crate::web) async fn restore(State(state): State<AppState>, fields: Field
     let restored = state.store.restore_captions(&ids).await?;
     Ok(Redirect::to(&match ids.as_slice() {
         // An id of ours, since there was such a caption.
-        [one] if restored == 1 => format!("/captions/{one}"),
+        [one] if restored == 1 => filter.caption_address(one),
         _ => filter.address("", ""),
     }))
 }
 
 fn read(fields: Fields) -> Result<HistoryForm, Problem> {
-    let Form(fields) = fields.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Form(fields) = fields?;
     Ok(HistoryForm::read(fields))
 }
 

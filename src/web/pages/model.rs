@@ -1,6 +1,5 @@
 //! The model in service, and the options that it takes, as the pages show them.
 
-use crate::captioning::Status;
 use crate::web::AppState;
 
 /// The model in service.
@@ -22,13 +21,11 @@ pub(super) struct PageOptions {
 
 impl PageModel {
     pub(super) fn new(state: &AppState) -> PageModel {
-        match state.models.active().status() {
-            Status::Ready(loaded) => PageModel {
-                id: loaded.info.id.clone(),
-                revision_short: short_revision(&loaded.info.revision),
-                ready: true,
-            },
-            Status::Loading | Status::Failed(_) => {
+        match state.models.active().status().info() {
+            Some(info) => {
+                PageModel { id: info.id.clone(), revision_short: short_revision(&info.revision), ready: true }
+            }
+            None => {
                 let folder = state.config.model.path.file_name().unwrap_or_default();
                 PageModel { id: folder.to_string_lossy().into_owned(), revision_short: String::new(), ready: false }
             }
@@ -45,10 +42,7 @@ impl PageOptions {
     pub(super) fn new(state: &AppState) -> PageOptions {
         /// Offered while the model loads; models write longer captions than that.
         const WHILE_LOADING: usize = 20;
-        let longest = match state.models.active().status() {
-            Status::Ready(loaded) => loaded.info.max_length,
-            Status::Loading | Status::Failed(_) => WHILE_LOADING,
-        };
+        let longest = state.models.active().status().info().map_or(WHILE_LOADING, |info| info.max_length);
         let captioning = &state.config.captioning;
         PageOptions {
             default_beam_size: captioning.beam_size,

@@ -15,6 +15,17 @@ pub(in crate::web) fn minute_text(time: &str) -> String {
     time.get(..16).unwrap_or(time).replace('T', " ")
 }
 
+/// A clock by the minutes that it is ahead of UTC: `UTC`, `UTC+05:30`.
+pub(super) fn clock_text(utc_offset_minutes: i32) -> String {
+    let sign = match utc_offset_minutes {
+        0 => return "UTC".to_owned(),
+        ..0 => '\u{2212}',
+        1.. => '+',
+    };
+    let minutes = utc_offset_minutes.abs();
+    format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
 /// `20 MB`, `1.5 MB`, `64 kB`, `7 bytes`.
 pub(in crate::web) fn size_text(bytes: usize) -> String {
     let in_units = |unit: usize, name| {
@@ -66,6 +77,13 @@ mod tests {
         assert_eq!(minute_text("2026-01-01T12:00:00Z"), "2026-01-01 12:00");
         assert_eq!(duration_text(87.4), "87 ms");
         assert_eq!(duration_text(2345.0), "2.3 s");
+    }
+
+    #[test]
+    fn clocks_are_named_by_hours_and_minutes() {
+        assert_eq!(clock_text(0), "UTC");
+        assert_eq!(clock_text(330), "UTC+05:30");
+        assert_eq!(clock_text(-210), "UTC\u{2212}03:30");
     }
 
     #[test]

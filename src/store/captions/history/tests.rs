@@ -111,6 +111,11 @@ async fn captions_are_filtered_by_model_and_day() {
     assert_eq!(shown(&store, &until).await, [BEACH, GRASS]);
     let one_day = CaptionFilter { from: day("2026-02-28"), until: day("2026-02-28"), ..CaptionFilter::default() };
     assert_eq!(shown(&store, &one_day).await, [BEACH]);
+    // The day of a clock that is ahead begins and ends earlier.
+    for (utc_offset_minutes, expected) in [(60, vec![BEACH, GRASS]), (-60, vec![CAFE]), (1440, vec![GRASS])] {
+        let shifted = CaptionFilter { utc_offset_minutes, ..one_day.clone() };
+        assert_eq!(shown(&store, &shifted).await, expected, "{utc_offset_minutes}");
+    }
     let small = CaptionFilter { model: Some("small".to_owned()), ..CaptionFilter::default() };
     assert_eq!(shown(&store, &small).await, [CAFE, GRASS]);
     assert_eq!(store.caption_models().await.expect("no error"), ["large", "small"]);

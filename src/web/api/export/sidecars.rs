@@ -71,8 +71,16 @@ fn stem(file_name: Option<&str>) -> Option<String> {
     };
     let allowed = |c: char| if c.is_control() || "<>:\"/\\|?*".contains(c) { '_' } else { c };
     let stem: String = stem.chars().map(allowed).collect();
-    let stem = stem.trim_matches(['.', ' ']);
+    let stem = cut(stem.trim_matches(['.', ' '])).trim_end_matches(['.', ' ']);
     (!stem.is_empty()).then(|| stem.to_owned())
+}
+
+/// As much of a name as a file's name may have with a number and `.txt` behind it: 255 bytes, on most systems.
+fn cut(stem: &str) -> &str {
+    const MAX_BYTES: usize = 255 - "-4294967295.txt".len();
+    let ends = stem.char_indices().map(|(start, character)| start + character.len_utf8());
+    let end = ends.take_while(|end| *end <= MAX_BYTES).last().unwrap_or_default();
+    &stem[..end]
 }
 
 /// Names that are taken; systems that do not tell capitals from small letters would mix such names up.
@@ -114,6 +122,19 @@ mod tests {
             assert_eq!(stem(Some(name)).as_deref(), expected, "{name}");
         }
         assert_eq!(stem(None), None);
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        for (name, bytes) in
+            [("x".repeat(300), 240), ("ä".repeat(300), 240), ("犬".repeat(200), 240), ("😀".repeat(200), 240)]
+        {
+            let stem = stem(Some(&format!("{name}.jpg"))).expect("a name");
+            assert_eq!((stem.len(), name.starts_with(&stem)), (bytes, true), "{name}");
+        }
+        let odd = format!("x{}.jpg", "犬".repeat(200));
+        assert_eq!(stem(Some(&odd)).map(|stem| stem.len()), Some(238), "no character is cut in two");
+        assert_eq!(stem(Some(&format!("{} . y.jpg", "x".repeat(238)))), Some("x".repeat(238)));
     }
 
     #[test]

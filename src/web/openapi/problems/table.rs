@@ -35,10 +35,31 @@ const SENT_PHOTOS: &[&str] = &["caption"];
 /// Those that look for what may not be there, though no id is in their path.
 const LOOKING: &[&str] = &["compare_jobs", "recipes", "folders"];
 const ACTIVATING: &[&str] = &["activate_models", "activate_checkpoint"];
-const JOB_CHANGES: &[&str] = &["delete_job", "stop_job", "resume_job", "retry_job"];
-/// Those that write photos or runs.
-const WRITING: &[&str] =
-    &["caption", "caption_again", "create_job", "check_job", "create_evaluation", "download_checkpoint"];
+/// Those that need a model of folders or checkpoints that are named.
+const MAKING_MODELS: &[&str] = &["activate_models", "activate_checkpoint", "download_checkpoint", "create_evaluation"];
+const JOB_CHANGES: &[&str] = &["delete_job", "run_job_next", "stop_job", "resume_job", "retry_job"];
+/// Those that write photos, runs or the database.
+const WRITING: &[&str] = &[
+    "caption",
+    "caption_again",
+    "edit_caption",
+    "delete_caption",
+    "restore_caption",
+    "delete_captions",
+    "restore_captions",
+    "create_key",
+    "revoke_key",
+    "create_job",
+    "check_job",
+    "edit_job",
+    "delete_job",
+    "stop_job",
+    "resume_job",
+    "retry_job",
+    "create_evaluation",
+    "download_checkpoint",
+    "activate_checkpoint",
+];
 const WITH_BODY: &[&str] = &[
     "caption",
     "caption_again",
@@ -106,13 +127,13 @@ impl Documented {
 }
 
 /// By status and code.
-pub(super) const PROBLEMS: [Documented; 32] = [
+pub(super) const PROBLEMS: [Documented; 36] = [
     problem(
         400,
         "malformed-request",
         "The request cannot be understood",
         "The body is not valid JSON: expected value at line 1 column 1.",
-        These(WITH_INPUT),
+        ByIdAnd(WITH_BODY),
     ),
     problem(
         400,
@@ -148,10 +169,25 @@ pub(super) const PROBLEMS: [Documented; 32] = [
     ),
     problem(
         409,
+        "captioned-anew",
+        "The photo was captioned anew",
+        "The photo was captioned anew meanwhile: delete the caption 01932c6e-8f2a-7b3c-9d4e-5f6a7b8c9d0e to bring this \
+         one back.",
+        These(&["restore_caption"]),
+    ),
+    problem(
+        409,
         "job-state",
         "The job's state does not allow this",
         "The job is completed: it cannot be stopped now.",
         These(JOB_CHANGES),
+    ),
+    problem(
+        412,
+        "changed-meanwhile",
+        "The caption was changed meanwhile",
+        "The caption is no longer what `If-Match` says: read it again.",
+        These(&["edit_caption", "delete_caption"]),
     ),
     problem(
         413,
@@ -181,6 +217,21 @@ pub(super) const PROBLEMS: [Documented; 32] = [
         "This is not a JPEG, PNG, WebP, GIF, BMP or TIFF file.",
         These(PHOTOS),
     ),
+    problem(
+        421,
+        "unknown-host",
+        "The server has another name",
+        "This server does not know that it is called `captions.example`: if it is, the name belongs into its setting \
+         `server.hosts`.",
+        AllBut(&[]),
+    ),
+    problem(
+        422,
+        "beyond-limit",
+        "More photos than the limit allows",
+        "60 photos a minute can be captioned for you, so at most 60 per request.",
+        These(SENT_PHOTOS),
+    ),
     problem(422, "damaged-image", "The image is damaged", "The PNG file is damaged or ends too early.", These(PHOTOS)),
     problem(422, "empty-image", "The file is empty", "The file is empty.", These(SENT_PHOTOS)),
     problem(
@@ -202,7 +253,7 @@ pub(super) const PROBLEMS: [Documented; 32] = [
         "model-unusable",
         "The model cannot be put into service",
         "There is no model `other`.",
-        These(&["activate_models", "activate_checkpoint", "download_checkpoint"]),
+        These(MAKING_MODELS),
     ),
     problem(
         422,
@@ -280,7 +331,7 @@ pub(super) const PROBLEMS: [Documented; 32] = [
         507,
         "storage-full",
         "The storage is full",
-        "The server's disk is full: no photo can be kept until there is room again.",
+        "The server's disk is full: nothing can be kept or changed until there is room again.",
         These(WRITING),
     ),
 ];

@@ -115,16 +115,17 @@ impl Config {
             ("server.max_upload_bytes", server.max_upload_bytes > 0, ONE_OR_MORE),
             ("server.max_images_per_request", server.max_images_per_request > 0, ONE_OR_MORE),
             ("server.max_upload_memory_bytes", server.max_upload_memory_bytes >= one_request, ONE_REQUEST),
-            ("server.upload_timeout_seconds", server.upload_timeout_seconds > 0, ONE_OR_MORE),
-            ("server.header_timeout_seconds", server.header_timeout_seconds > 0, ONE_OR_MORE),
-            ("server.answer_timeout_seconds", A_DAY.contains(&server.answer_timeout_seconds), "from 1 to 86400, a day"),
+            ("server.upload_timeout_seconds", A_DAY.contains(&server.upload_timeout_seconds), UP_TO_A_DAY),
+            ("server.header_timeout_seconds", A_DAY.contains(&server.header_timeout_seconds), UP_TO_A_DAY),
+            ("server.answer_timeout_seconds", A_DAY.contains(&server.answer_timeout_seconds), UP_TO_A_DAY),
             ("server.max_connections", permits.contains(&server.max_connections), NOT_ABSURD),
+            ("server.hosts", server.hosts.iter().all(|host| is_host(host)), HOSTS),
             ("server.cors_origins", server.cors_origins.iter().all(|origin| is_origin(origin)), ORIGINS),
             ("storage.undo_minutes", self.storage.undo_minutes > 0, ONE_OR_MORE),
             ("storage.thumbnail_side", thumbnail_side.contains(&self.storage.thumbnail_side), "from 16 to 4096"),
             ("captioning.queue_capacity", permits.contains(&captioning.queue_capacity), NOT_ABSURD),
             ("captioning.max_batch_size", captioning.max_batch_size > 0, ONE_OR_MORE),
-            ("captioning.request_timeout_seconds", captioning.request_timeout_seconds > 0, ONE_OR_MORE),
+            ("captioning.request_timeout_seconds", A_DAY.contains(&captioning.request_timeout_seconds), UP_TO_A_DAY),
             ("captioning.max_beam_size", captioning.max_beam_size > 0, ONE_OR_MORE),
             ("captioning.beam_size", beams.contains(&captioning.beam_size), "from 1 to captioning.max_beam_size"),
             (
@@ -171,6 +172,11 @@ fn is_origin(text: &str) -> bool {
     text == "*" || host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ', ',']))
 }
 
+/// A name alone, as browsers write it in `Host`.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
 /// None, or one that requests can be sent to.
 fn is_address(text: &str) -> bool {
     text.is_empty() || reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
@@ -182,6 +188,8 @@ fn is_password(text: &str) -> bool {
 }
 
 const A_DAY: std::ops::RangeInclusive<u64> = 1..=86_400;
+const UP_TO_A_DAY: &str = "from 1 to 86400, a day";
+const HOSTS: &str = "names like captions.example, without scheme, port and path";
 const ORIGINS: &str = "\"*\" or origins like https://app.example, without a path";
 const ONE_REQUEST: &str = "enough for one request: a third more than server.max_upload_bytes, and 64 KiB; with \
                            fetch.enabled as much as server.max_upload_bytes more";

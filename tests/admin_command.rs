@@ -1,8 +1,13 @@
 //! `expansionnet admin`, run as a program, beside an open store as a running server has it.
 
+#[path = "support/program.rs"]
+mod program;
+
 use expansionnet::store::{SessionRole, Store};
+use program::program;
 use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
 use tempfile::TempDir;
 
 /// The program in an empty folder.
@@ -15,19 +20,20 @@ impl Program {
         Program { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
+    /// The default place of the server's store.
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// The server's store, in the default place.
     async fn store(&self) -> Store {
-        Store::open(&self.folder.path().join("data")).await.expect("a store")
+        Store::open(&self.data()).await.expect("a store")
     }
 
     /// Runs it with this standard input; gives exit code, standard output, standard error.
     fn run(&self, arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_expansionnet"));
-        command.args(arguments).current_dir(self.folder.path());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EXPANSIONNET_")) {
-            command.env_remove(name);
-        }
-        command.envs(environment.iter().copied());
+        let mut command = program();
+        command.args(arguments).current_dir(self.folder.path()).envs(environment.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         // Commands that read nothing may be gone before all is written.
@@ -64,8 +70,36 @@ async fn a_short_password_changes_nothing() {
         let (code, _, stderr) = program.run(&["admin", "set-password"], input, &[]);
         assert_eq!(code, Some(1));
         assert!(stderr.contains("10 characters or more"), "{stderr}");
+        assert!(!program.data().exists(), "nothing is made for it");
     }
     assert!(!program.store().await.has_admin_password().await.expect("reads"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_elsewhere_than_the_server_makes_no_storage_of_its_own() {
+    let program = Program::new();
+    let place = program.data().display().to_string();
+    for arguments in [&["create-key", "Photo app"][..], &["list-keys"], &["revoke-key", "none"]] {
+        let (code, stdout, stderr) = program.run(&[&["admin"], arguments].concat(), "", &[]);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+        assert!(stderr.contains(&format!("there is no storage in {place}")) && stderr.contains("--config"), "{stderr}");
+        assert!(!program.data().exists(), "{arguments:?}");
+    }
+    let (code, key, stderr) = program.run(&["admin", "create-key", "--create", "Photo app"], "", &[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("New storage") && stderr.contains(&place), "{stderr}");
+    assert!(program.store().await.valid_key(key.trim_end()).await.expect("reads").is_some());
+    let (_, _, stderr) = program.run(&["admin", "list-keys"], "", &[]);
+    assert!(stderr.contains(&format!("Storage: {place}")), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_password_may_be_set_before_the_first_start() {
+    let program = Program::new();
+    let (code, _, stderr) = program.run(&["admin", "set-password"], "correct horse\n", &[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("New storage") && stderr.contains(&program.data().display().to_string()), "{stderr}");
+    assert!(program.store().await.is_admin_password("correct horse").await.expect("reads"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,11 +112,12 @@ async fn keys_are_made_listed_and_revoked() {
     let id = store.valid_key(key).await.expect("reads").expect("holds").id;
     let list = program.admin(&["list-keys"]);
     let fields: Vec<&str> = list.trim_end().split('\t').collect();
-    assert_eq!((fields[0], fields[3], fields[4]), (id.as_str(), "never used", "Photo app"), "{list}");
+    assert_eq!((fields[0], fields[3], fields[4], fields[5]), (id.as_str(), "never used", "Photo app", "app"), "{list}");
     assert!(!list.contains(key), "{list}");
 
     let admins = program.admin(&["create-key", "--admin", "Nightly"]);
     assert!(store.valid_key(admins.trim_end()).await.expect("reads").is_some_and(|key| key.admin));
+    assert!(program.admin(&["list-keys"]).contains("\tNightly\tadmin\n"));
 
     program.admin(&["revoke-key", &id]);
     assert_eq!(store.valid_key(key).await.expect("reads"), None);

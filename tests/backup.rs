@@ -1,10 +1,14 @@
 //! `expansionnet backup` while captions are being written, and `restore` of what it wrote.
 
+#[path = "support/program.rs"]
+mod program;
 mod support;
 
 use axum::http::StatusCode;
+use program::program;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use support::fake_model::FakeModel;
 use support::web::{TestApp, png};
 use tempfile::TempDir;
@@ -12,10 +16,7 @@ use tempfile::TempDir;
 /// Runs the program on a storage folder, where no settings file lies.
 fn run(storage: &Path, arguments: &[&Path]) -> Output {
     let elsewhere = tempfile::tempdir().expect("a temporary folder");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_expansionnet"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EXPANSIONNET_")) {
-        command.env_remove(name);
-    }
+    let mut command = program();
     command.args(arguments).current_dir(elsewhere.path()).env("EXPANSIONNET_STORAGE__DIRECTORY", storage);
     command.output().expect("the program starts")
 }
@@ -127,6 +128,37 @@ async fn what_is_no_whole_backup_is_refused_and_leaves_nothing() {
         assert!(message.contains("is not a whole backup"), "{damage}: {message}");
         assert_eq!(std::fs::read_dir(place.path()).expect("lists").count(), 1, "{damage}");
     }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_there_stays_the_one_that_it_is() {
+    let app = TestApp::new().await;
+    let id = caption(&app, 20).await;
+    let place = TempDir::new().expect("a temporary folder");
+    let file = place.path().join("backup.tar");
+    assert_done(&back_up(app.directory.path(), &file));
+
+    // As where a disk is mounted, over which nothing can be renamed.
+    let restored = TempDir::new().expect("a temporary folder");
+    let number = |folder: &TempDir| std::fs::metadata(folder.path()).expect("it is there").ino();
+    let before = number(&restored);
+    std::fs::create_dir(restored.path().join("lost+found")).expect("makes it");
+    std::fs::write(place.path().join("half.tar"), b"no tar").expect("writes");
+    fault(&restore(&place.path().join("half.tar"), restored.path()));
+    assert_eq!(names(restored.path()), ["lost+found"], "as it was before");
+    assert_done(&restore(&file, restored.path()));
+    assert_eq!(number(&restored), before);
+    assert_eq!(names(restored.path()), ["expansionnet.sqlite3", "images", "lost+found", "thumbnails"]);
+    let app = TestApp::in_directory(restored, FakeModel::new(), |_| ()).await;
+    assert_there(&app, &id).await;
+}
+
+/// What is in a folder, in alphabetical order.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("lists").flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 #[tokio::test]

@@ -2,16 +2,22 @@
 
 #[path = "support/server.rs"]
 mod real_server;
+#[path = "support/small_disk.rs"]
+mod small_disk;
 mod support;
 
+use anyhow::Context;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use expansionnet::captioning::Status;
 use expansionnet::config::Config;
 use real_server::Server;
 use serde_json::{Value, json};
+use small_disk::{NEEDS, on_a_small_disk, seen_from_outside};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
+use std::fs::File;
+use std::io::Write;
 use std::time::Duration;
 use support::fake_model::FakeModel;
 use support::web::{TestApp, png};
@@ -66,6 +72,25 @@ async fn a_full_disk_takes_no_new_photos_and_answers_known_ones() {
     assert_eq!(app.get("/readyz").await.problem(503, "not-ready"), "The disk is full.");
     app.caption(png(8, 8)).await.problem(507, "storage-full");
     assert_eq!(app.caption(png(9, 9)).await.json()["cached"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_room_for_a_photo_is_full_whatever_is_left_of_it() -> anyhow::Result<()> {
+    const LEFT: u64 = 16 * 1024;
+    let mount_point = tempfile::tempdir()?;
+    let mut command = on_a_small_disk("24m", mount_point.path())?;
+    command.arg(env!("CARGO_BIN_EXE_expansionnet"));
+    let settings = [("STORAGE__MIN_FREE_BYTES", "1")];
+    let server = Server::start_as(command, mount_point.path(), &settings).await.context(NEEDS)?;
+    let mut filler = File::create(seen_from_outside(server.process_id(), mount_point.path()).join("filler"))?;
+    while filler.write_all(&[0; 4096]).is_ok() {}
+    filler.set_len(filler.metadata()?.len().saturating_sub(LEFT))?;
+    let (status, problem) = server.get("/readyz").await?;
+    let problem: Value = serde_json::from_slice(&problem)?;
+    assert_eq!((status, &problem["detail"]), (503, &json!("The disk is full.")), "{problem}");
+    filler.set_len(0)?;
+    assert_eq!(server.get("/readyz").await?.0, 200);
+    Ok(())
 }
 
 #[tokio::test]
@@ -133,7 +158,7 @@ async fn photos_that_wait_are_counted() {
         tokio::spawn(app.router.clone().oneshot(request.body(Body::from(png(width, 1))).expect("a request")))
     };
     let first = send(20);
-    let keeper = tokio::task::spawn_blocking(move || (keeper.entered(), keeper)).await.expect("a batch").1;
+    let keeper = keeper.until_entered().await;
     let waiting = [send(21), send(22)];
     let counted = async {
         while !app.get("/metrics").await.text().contains("\nexpansionnet_queue_length 2\n") {

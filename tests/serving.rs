@@ -54,7 +54,7 @@ async fn read_to_end(connection: &mut TcpStream) -> String {
 
 fn upload(photo: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST /api/caption HTTP/1.1\r\nhost: here\r\nconnection: close\r\ncontent-type: image/png\r\n\
+        "POST /api/caption HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: image/png\r\n\
          content-length: {}\r\n\r\n",
         photo.len()
     );
@@ -73,7 +73,7 @@ async fn a_head_that_does_not_end_is_given_up() {
 #[tokio::test]
 async fn an_idle_connection_ends() {
     let running = start(FakeModel::new(), |config| config.server.header_timeout_seconds = 1).await;
-    let mut idle = running.send("GET /livez HTTP/1.1\r\nhost: here\r\n\r\n").await;
+    let mut idle = running.send("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     let answer = read_to_end(&mut idle).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.ends_with(r#"{"status":"up"}"#), "{answer}");
@@ -110,19 +110,20 @@ async fn a_client_that_does_not_read_is_given_up() {
     .await;
     let mut deaf = running.send("").await;
     // Sooner or later everything between the two is full of answers and requests.
-    let asking = async { while deaf.write_all(b"GET /openapi.json HTTP/1.1\r\nhost: here\r\n\r\n").await.is_ok() {} };
+    let asking =
+        async { while deaf.write_all(b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n").await.is_ok() {} };
     tokio::time::timeout(LONG, asking).await.expect("the server closes the connection");
     // Others are served all the while.
-    let mut other = running.send("GET /livez HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await;
+    let mut other = running.send("GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     assert!(read_to_end(&mut other).await.starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
 #[tokio::test]
 async fn connections_are_bounded() {
     let running = start(FakeModel::new(), |config| config.server.max_connections = 1).await;
-    let mut first = running.send("GET /livez HTTP/1.1\r\nhost: here\r\n\r\n").await;
+    let mut first = running.send("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     first.read_exact(&mut [0; 15]).await.expect("an answer");
-    let ask = "GET /livez HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n";
+    let ask = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let refused = read_to_end(&mut running.send(ask).await).await;
     assert!(refused.is_empty() || refused.starts_with("HTTP/1.1 503 "), "{refused}");
     drop(first);
@@ -135,7 +136,7 @@ async fn a_stopping_server_finishes_what_it_began_and_takes_no_more() {
     let (model, keeper) = FakeModel::gated();
     let running = start(model, |_| ()).await;
     let mut in_progress = running.send(upload(&png(31, 7))).await;
-    let keeper = tokio::task::spawn_blocking(move || (keeper.entered(), keeper)).await.expect("the model has it").1;
+    let keeper = keeper.until_entered().await;
     let stopping = tokio::spawn(running.server.stop());
     let refused = async {
         while TcpStream::connect(running.address).await.is_ok() {
@@ -155,7 +156,7 @@ async fn what_takes_too_long_is_given_up_at_the_end() {
     let (model, keeper) = FakeModel::gated();
     let running = start(model, |config| config.server.shutdown_timeout_seconds = 1).await;
     let mut in_progress = running.send(upload(&png(31, 7))).await;
-    let keeper = tokio::task::spawn_blocking(move || (keeper.entered(), keeper)).await.expect("the model has it").1;
+    let keeper = keeper.until_entered().await;
     let stopped = tokio::time::timeout(LONG, running.server.stop()).await.expect("stops in bounded time");
     assert!(!stopped, "a request was given up");
     assert_eq!(read_to_end(&mut in_progress).await, "");

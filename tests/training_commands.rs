@@ -2,15 +2,18 @@
 
 #[path = "../trainer/tests/support/made_dataset.rs"]
 mod made_dataset;
+#[path = "support/program.rs"]
+mod program;
 
 use made_dataset::MadeDataset;
+use program::program;
 use serde_json::Value;
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 use trainer::checkpoint::{package, read_tensors};
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_expansionnet")).args(arguments).output().expect("starts")
+    program().args(arguments).output().expect("starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -54,6 +57,15 @@ fn several_phases_are_named_and_their_checkpoints_handed_on() {
     let train = ["train", "--recipe", &recipe, "--run", &folder, "--device", "cpu", "--events", "none"];
     let output = run(&[&train[..], &["--phase", "xe", "--phase", "features"]].concat());
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), String::new()), "{}", text(&output.stderr));
+
+    let figures = run(&["export", "metrics", "--run", &folder, "--phase", "xe"]);
+    let table = text(&figures.stdout);
+    assert!(table.starts_with("phase,iteration,time,name,value\nxe,"), "{}", text(&figures.stderr));
+    for name in [",loss,", ",learning_rate,", ",validation_loss,", ",CIDEr-D,"] {
+        assert!(table.lines().any(|line| line.starts_with("xe,6,") && line.contains(name)), "{name}: {table}");
+    }
+    let unknown = run(&["export", "metrics", "--run", &folder, "--phase", "scst"]);
+    assert!(text(&unknown.stderr).contains("there are of: xe"), "{}", text(&unknown.stderr));
 
     let source = ["--run", &folder, "--phase", "xe"];
     let export = |what: &str, rest: &[&str]| run(&[&["export", what], &source[..], rest].concat());

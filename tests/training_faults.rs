@@ -3,10 +3,15 @@
 
 #[path = "../trainer/tests/support/made_dataset.rs"]
 mod made_dataset;
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/small_disk.rs"]
+mod small_disk;
 
 use made_dataset::MadeDataset;
+use program::{forget_settings, program};
+use small_disk::{NEEDS, on_a_small_disk};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use tch::Tensor;
@@ -17,10 +22,10 @@ use trainer::training::{Ending, Event, FailureKind, RunFolder};
 /// What is said of so many states that some disk must be too small for them.
 const MANY_STATES: [&str; 3] = ["xe.save_every_minutes=1e-9", "xe.keep_checkpoints=1000", "xe.evaluation_images=0"];
 
-/// Puts the run onto a small disk of its own, which ends with the process, and brings back what is left of it.
-const ON_A_SMALL_DISK: &str = r#"
+/// Puts what is kept of a run into its folder, goes on with it, and brings back what is left.
+const IN_AND_OUT: &str = r#"
 run="$1"; kept="$2"; shift 2
-mount -t tmpfs -o size=4m tmpfs "$run" && cp -r "$kept/." "$run" || exit 99
+cp -r "$kept/." "$run" || exit 99
 "$@"; code=$?
 rm -rf "$kept" && cp -r "$run" "$kept" || exit 99
 exit $code"#;
@@ -34,8 +39,8 @@ fn train(made: &MadeDataset, run: &Path, phases: &[&str], settings: &[&str]) -> 
     arguments
 }
 
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_expansionnet"));
+fn trainer() -> Command {
+    let mut command = program();
     command.env("OMP_NUM_THREADS", "1"); // sums have one order
     command
 }
@@ -73,7 +78,7 @@ fn a_second_process_is_kept_out_of_the_folder() {
     let made = made();
     let run = made.path("run");
     let other = RunFolder::lock(&run).expect("is free");
-    let mut second = program();
+    let mut second = trainer();
     second.args(train(&made, &run, &["features"], &[]));
     let output = second.output().expect("starts");
     assert_eq!(output.status.code(), Some(1));
@@ -87,7 +92,7 @@ fn a_second_process_is_kept_out_of_the_folder() {
 fn data_that_is_not_there_ends_the_first_phase_and_says_so() {
     let made = made();
     let run = made.path("run");
-    let mut command = program();
+    let mut command = trainer();
     command.args(train(&made, &run, &["features", "xe"], &["data.dataset=/nowhere.json"]));
     let output = command.output().expect("starts");
     assert_eq!(output.status.code(), Some(1));
@@ -102,22 +107,18 @@ fn a_full_disk_ends_the_run_and_what_was_saved_goes_on_elsewhere() {
     let made = made();
     let (unbroken, kept, run) = (made.path("unbroken"), made.path("kept"), made.path("run"));
     for folder in [&unbroken, &kept] {
-        let mut command = program();
+        let mut command = trainer();
         command.args(train(&made, folder, &["features"], &[]));
         succeeds(command);
     }
     fs::create_dir(&run).expect("writable");
 
-    let mut command = Command::new("unshare");
-    // Whoever runs this owns its entry.
-    if fs::metadata("/proc/self").expect("there is /proc").uid() != 0 {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command.args(["--mount", "--", "sh", "-c", ON_A_SMALL_DISK, "sh"]).arg(&run).arg(&kept);
+    let mut command = on_a_small_disk("4m", &run).expect("there is /proc");
+    forget_settings(&mut command);
+    command.args(["sh", "-c", IN_AND_OUT, "sh"]).arg(&run).arg(&kept);
     command.env("OMP_NUM_THREADS", "1").arg(env!("CARGO_BIN_EXE_expansionnet"));
-    let output = command.args(train(&made, &run, &["xe"], &MANY_STATES)).output().expect("there is `unshare`");
-    let needs = "this test mounts a tmpfs: it needs root with CAP_SYS_ADMIN, or user name spaces";
-    assert_eq!(output.status.code(), Some(1), "{needs}: {}", said(&output));
+    let output = command.args(train(&made, &run, &["xe"], &MANY_STATES)).output().expect(NEEDS);
+    assert_eq!(output.status.code(), Some(1), "{NEEDS}: {}", said(&output));
 
     let (outcome, kind, reason) = end(&kept);
     assert_eq!((outcome, kind), (Ending::Failed, Some(FailureKind::DiskFull)), "{reason}");
@@ -128,7 +129,7 @@ fn a_full_disk_ends_the_run_and_what_was_saved_goes_on_elsewhere() {
 
     // With room, and fewer states kept from now on, it ends as if nothing had been.
     for folder in [&unbroken, &kept] {
-        let mut command = program();
+        let mut command = trainer();
         command.args(train(&made, folder, &["xe"], &["xe.keep_checkpoints=1", MANY_STATES[2]]));
         succeeds(command);
     }

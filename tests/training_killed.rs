@@ -3,8 +3,11 @@
 
 #[path = "../trainer/tests/support/made_dataset.rs"]
 mod made_dataset;
+#[path = "support/program.rs"]
+mod program;
 
 use made_dataset::MadeDataset;
+use program::program;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +17,7 @@ const KILLS: usize = 40;
 const PHASE: &str = "xe";
 
 fn train(made: &MadeDataset, run: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_expansionnet"));
+    let mut command = program();
     command.args(["train", "--device", "cpu", "--events", "json", "--set", "xe.save_every_minutes=1e-9", "--recipe"]);
     command.arg(made.path("recipe.toml")).arg("--run").arg(run);
     // One thread each, so that many processes share a machine and sums have one order.

@@ -1,23 +1,29 @@
 //! `expansionnet admin`: the admin's password and the keys of client apps, also while the server runs.
 
+use super::remark;
 use crate::config::{Config, LogFormat};
-use crate::store::{ApiKey, NewKey, SHORTEST_PASSWORD, Store, key_name};
+use crate::store::{ApiKey, NewKey, SHORTEST_PASSWORD, Store, StoreError, key_name};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use console::Term;
 use std::io::{BufRead, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Set the admin's password; make, list and revoke API keys
 ///
-/// Works on the server's storage folder (storage.directory), also while the server runs.
+/// Works on the server's storage folder (storage.directory), also while the server runs, and says which one that is: a
+/// relative one is where the command is run.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Admin {
     /// Settings file [default: config.toml in the working directory, where there is one]
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+
+    /// Make the storage folder where there is none, before the first `serve`; set-password does so by itself
+    #[arg(long, global = true)]
+    create: bool,
 
     #[command(subcommand)]
     command: AdminCommand,
@@ -37,7 +43,7 @@ enum AdminCommand {
         #[arg(long)]
         admin: bool,
     },
-    /// List the API keys: id, start of the key, created, last used, name
+    /// List the API keys: id, start of the key, created, last used, name, and whether it is an admin's or an app's
     ListKeys,
     /// End an API key, and sign out whoever signed in with it
     RevokeKey {
@@ -58,21 +64,38 @@ Examples:
 impl Admin {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         super::start_logging("warn", LogFormat::Pretty);
-        let config = Config::load(self.config.as_deref())?;
+        let directory = std::path::absolute(Config::load(self.config.as_deref())?.storage.directory)?;
+        self.check_place(&directory)?;
         // Asked before the store is opened: nothing is held while somebody types.
         let password = match self.command {
             AdminCommand::SetPassword => Some(ask_password()?),
             _ => None,
         };
         tokio::runtime::Runtime::new()?.block_on(async {
-            let directory = &config.storage.directory;
-            let store = Store::open(directory).await;
+            let store = Store::open(&directory).await;
             let store = store.with_context(|| format!("cannot use storage {}", directory.display()))?;
             let done = self.command.carry_out(&store, password).await;
             store.close().await;
             done
         })?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Says which storage is meant. Started elsewhere than the server, a command would make one of its own, which no
+    /// server knows.
+    fn check_place(&self, directory: &Path) -> anyhow::Result<()> {
+        let place = directory.display();
+        if Store::is_in(directory) {
+            remark(format_args!("Storage: {place}"));
+        } else if self.create || matches!(self.command, AdminCommand::SetPassword) {
+            remark(format_args!("New storage, for a server that uses this folder: {place}"));
+        } else {
+            bail!(
+                "there is no storage in {place}: run this in the server's working directory, or name its settings by \
+                 --config; before the first `serve`, --create makes the storage"
+            );
+        }
+        Ok(())
     }
 }
 
@@ -102,8 +125,17 @@ impl AdminCommand {
     }
 }
 
-/// Reads the new password: twice and unseen on a terminal, else a line of standard input.
+/// The new password, before anything is made for it.
 fn ask_password() -> anyhow::Result<String> {
+    let password = read_password()?;
+    if password.chars().count() < SHORTEST_PASSWORD {
+        bail!(StoreError::ShortPassword);
+    }
+    Ok(password)
+}
+
+/// Reads it: twice and unseen on a terminal, else a line of standard input.
+fn read_password() -> anyhow::Result<String> {
     if !std::io::stdin().is_terminal() {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line).context("cannot read the password from standard input")?;
@@ -126,6 +158,7 @@ fn print_keys(keys: &[ApiKey]) {
     for key in keys {
         let last_used = key.last_used_at.as_deref().unwrap_or("never used");
         let state = if key.revoked_at.is_some() { "revoked" } else { last_used };
-        println!("{}\t{}…\t{}\t{state}\t{}", key.id, key.prefix, key.created_at, key.name);
+        let whose = if key.admin { "admin" } else { "app" };
+        println!("{}\t{}…\t{}\t{state}\t{}\t{whose}", key.id, key.prefix, key.created_at, key.name);
     }
 }

@@ -39,10 +39,13 @@ impl Serve {
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(mut config: Config) -> anyhow::Result<()> {
     let address = config.server.address.clone();
     let listener = TcpListener::bind(&address).await;
     let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
+    let local = listener.local_addr()?;
+    // As it came to be, whatever it is called: who can connect decides which names are checked.
+    config.server.address = local.to_string();
     let directory = &config.storage.directory;
     let _alone = FolderLock::take(directory)?;
     let store = Store::open(directory).await;
@@ -50,7 +53,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     set_first_password(&store, &config.access.admin_password).await?;
     let models = start_model(&config, store.clone()).await?;
     let housekeeping = tokio::spawn(housekeeping::run(store.clone(), retention(&config.storage)));
-    let local = listener.local_addr()?;
     let settings = config.server.clone();
     let fetcher = fetcher(&config)?;
     let state = AppState::new(config, models.clone(), store.clone()).with_fetcher(fetcher);

@@ -19,12 +19,12 @@ pub(super) fn describe_all(errors: figment::Error, settings: &Figment, file: Opt
             path.push(field.clone());
         }
         let key = path.join(".");
+        let separator = if text.is_empty() { "" } else { "\n" };
         if let (true, Some(file)) = (key.is_empty(), file) {
             // Writing to a string does not fail.
-            let _ = write!(text, "{}: {}", file.display(), error.kind);
+            let _ = write!(text, "{separator}{}: {}", file.display(), error.kind);
             continue;
         }
-        let separator = if text.is_empty() { "" } else { "\n" };
         let source = source_of(&key, settings);
         let _ = match &error.kind {
             Kind::UnknownField(_, allowed) => write!(
@@ -49,5 +49,22 @@ pub(super) fn source_of(key: &str, settings: &Figment) -> String {
             format!("{ENVIRONMENT_PREFIX}{}", key.replace('.', "__").to_uppercase())
         }
         _ => "the defaults".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use figment::Error;
+
+    #[test]
+    fn every_fault_has_a_line_of_its_own() {
+        let (of_a_key, of_the_file) = (Error::from("too long").with_path("server.address"), Error::from("cut off"));
+        // The one that is chained to the others comes first.
+        let errors = of_the_file.clone().chain(of_a_key).chain(of_the_file);
+        let text = describe_all(errors, &Figment::new(), Some(Path::new("my.toml")));
+        let lines: Vec<&str> = text.lines().collect();
+        let of_a_key = "server.address: too long (set in no place known)";
+        assert_eq!(lines, ["my.toml: cut off", of_a_key, "my.toml: cut off"]);
     }
 }

@@ -1,6 +1,7 @@
 //! The sections of the settings: one struct each. `config.toml` explains every key.
 
 use serde::Deserialize;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use trainer::device::{DeviceChoice, PrecisionChoice};
@@ -27,6 +28,8 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// Where a client's address is read.
     pub client_address: ClientAddress,
+    /// Names that the server is reached by.
+    pub hosts: Vec<String>,
     /// Origins of browser apps; `*` is every one.
     pub cors_origins: Vec<String>,
     /// Seconds for finishing after a signal.
@@ -220,6 +223,13 @@ pub enum LogFormat {
 }
 
 impl ServerConfig {
+    /// True where nobody but this machine can connect.
+    pub fn listens_locally(&self) -> bool {
+        let host = self.address.rsplit_once(':').map_or(self.address.as_str(), |(host, _)| host);
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
+    }
+
     /// Time for finishing after a signal.
     pub fn shutdown_timeout(&self) -> Duration {
         Duration::from_secs(self.shutdown_timeout_seconds)

@@ -89,6 +89,52 @@ fn values_that_cannot_work_are_all_named() {
 }
 
 #[test]
+fn names_of_the_server_are_names_alone() {
+    let with = |host: &str| format!("[server]\nhosts = [\"{host}\"]");
+    for host in ["captions.example", "captions", "my_host-1.example"] {
+        assert!(load(&with(host)).0.is_ok(), "{host}");
+    }
+    for host in ["", "https://captions.example", "captions.example:80", "captions.example/", "*"] {
+        assert_fault(&with(host), &["server.hosts: must be names like captions.example"]);
+    }
+}
+
+#[test]
+fn a_server_that_only_this_machine_reaches_is_known_by_its_address() {
+    let mut server = Config::defaults().expect("valid").server;
+    for (address, locally) in [
+        ("127.0.0.1:8080", true),
+        ("127.1.2.3:80", true),
+        ("[::1]:8080", true),
+        ("[::ffff:127.0.0.1]:8080", true),
+        ("LocalHost:0", true),
+        ("0.0.0.0:8080", false),
+        ("[::]:8080", false),
+        ("192.168.0.7:8080", false),
+        ("captions.example:8080", false),
+    ] {
+        server.address = address.to_owned();
+        assert_eq!(server.listens_locally(), locally, "{address}");
+    }
+}
+
+#[test]
+fn timeouts_end_within_a_day() {
+    for (section, key) in [
+        ("server", "upload_timeout_seconds"),
+        ("server", "header_timeout_seconds"),
+        ("server", "answer_timeout_seconds"),
+        ("captioning", "request_timeout_seconds"),
+    ] {
+        let with = |seconds: i64| format!("[{section}]\n{key} = {seconds}");
+        assert!(load(&with(86_400)).0.is_ok(), "{section}.{key}");
+        for seconds in [0, 86_401, i64::MAX] {
+            assert_fault(&with(seconds), &[&format!("{section}.{key}: must be from 1 to 86400")]);
+        }
+    }
+}
+
+#[test]
 fn there_is_memory_for_one_request_and_a_photo_that_it_has_fetched() {
     let server = "[server]\nmax_upload_bytes = 3_000_000\nmax_upload_memory_bytes = 5_000_000";
     assert!(load(server).0.is_ok());

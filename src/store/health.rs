@@ -1,8 +1,12 @@
 //! Can the store take more? Asked before photos are taken, and by whoever watches the server.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, joined};
 use sqlx::{ConnectOptions, Connection};
+use std::io::Write;
 use std::time::Duration;
+
+/// Bytes that are written to see whether any can be: what a small photo takes, or a caption in the database's log.
+const PROBE: usize = 64 * 1024;
 
 impl Store {
     /// How long the check waits for another writer.
@@ -19,6 +23,20 @@ impl Store {
         connection.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
         connection.close().await?;
         Ok(())
+    }
+
+    /// Writes a little into the storage folder, to a file that has no name and is gone at once. A quota, a lack of
+    /// inodes and the last bytes of a disk show in no figure.
+    ///
+    /// # Errors
+    /// When nothing can be written.
+    pub async fn check_room(&self) -> Result<(), StoreError> {
+        let path = self.files.directory().to_owned();
+        joined(tokio::task::spawn_blocking(move || {
+            let written = tempfile::tempfile_in(&path).and_then(|mut file| file.write_all(&[0; PROBE]));
+            written.map_err(|source| StoreError::File { path, source })
+        }))
+        .await
     }
 
     /// Bytes that the disk has left for this program.
@@ -54,7 +72,11 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(directory.path()).await.expect("a store");
         assert!(store.free_bytes().expect("a number") > 0);
+        store.check_room().await.expect("there is room");
+        let files = std::fs::read_dir(directory.path()).expect("lists");
+        assert!(files.flatten().all(|file| file.file_name().to_string_lossy().starts_with("expansionnet.")));
         directory.close().expect("removes the folder");
         assert!(store.free_bytes().is_err(), "no folder, no number");
+        assert!(store.check_room().await.is_err(), "no folder, no room");
     }
 }

@@ -1,8 +1,11 @@
 //! Photos: their files and their rows.
 
 use super::captions::to_integer;
+use super::files::Files;
 use super::{CleanCopy, FileKind, Store, StoreError, StoredCaption, joined};
-use sqlx::SqliteConnection;
+use sqlx::{SqliteConnection, SqliteExecutor};
+use std::fs::File;
+use std::io::ErrorKind;
 use tempfile::TempPath;
 
 /// A photo about to be stored.
@@ -73,7 +76,7 @@ impl Store {
         let (media_type, bytes) = (staged.media_type, staged.bytes);
         let (files, image_id, kept) = (self.files.clone(), image.id.clone(), image.clone());
         let placed = joined(tokio::task::spawn_blocking(move || {
-            let there = FileKind::ALL.iter().all(|kind| files.path(*kind, &kept.sha256, &kept.media_type).is_file());
+            let there = are_there(&files, &kept);
             if !there {
                 files.place(staged.photo, &files.path(FileKind::Photo, &kept.sha256, media_type))?;
                 files.place(staged.thumbnail, &files.path(FileKind::Thumbnail, &kept.sha256, media_type))?;
@@ -86,6 +89,37 @@ impl Store {
             update.bind(media_type).bind(to_integer(bytes)).bind(image_id).execute(transaction).await?;
         }
         Ok(())
+    }
+
+    /// Whether a photo's files are in their place, as far as the photo is there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_files(&self, image_id: &str) -> Result<bool, StoreError> {
+        let Some(image) = by_id(&self.database, image_id).await? else {
+            return Ok(true);
+        };
+        let files = self.files.clone();
+        joined(tokio::task::spawn_blocking(move || Ok(are_there(&files, &image)))).await
+    }
+
+    /// Puts files of a photo in their place that were lost.
+    ///
+    /// # Errors
+    /// When the database or a file cannot be written.
+    pub async fn bring_files_back(&self, image_id: &str, staged: StagedFiles) -> Result<(), StoreError> {
+        let (store, image_id) = (self.clone(), image_id.to_owned());
+        // A task of its own, as for a new photo: files and row come together, whoever waits.
+        joined(tokio::spawn(async move { store.put_back(&image_id, staged).await })).await
+    }
+
+    async fn put_back(&self, image_id: &str, staged: StagedFiles) -> Result<(), StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        // Housekeeping may have removed the photo meanwhile.
+        if let Some(image) = by_id(&mut *transaction, image_id).await? {
+            self.place_files(&mut transaction, &image, staged).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// Calls a photo by the name it came under this time, where it came under one.
@@ -117,6 +151,20 @@ impl Store {
         Ok(found.bind(id).fetch_optional(&self.database).await?)
     }
 
+    /// Opens one of a photo's files; `None` when someone removed it.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be opened.
+    pub async fn open_file(&self, image: &StoredImage, kind: FileKind) -> Result<Option<File>, StoreError> {
+        let path = self.files.path(kind, &image.sha256, &image.media_type);
+        joined(tokio::task::spawn_blocking(move || match File::open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::File { path, source }),
+        }))
+        .await
+    }
+
     /// Reads one of a photo's files; `None` when someone removed it.
     ///
     /// # Errors
@@ -125,8 +173,18 @@ impl Store {
         let path = self.files.path(kind, &image.sha256, &image.media_type);
         match tokio::fs::read(&path).await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(source) => Err(StoreError::File { path, source }),
         }
     }
+}
+
+/// A photo's row, also where its captions are deleted.
+async fn by_id<'e>(database: impl SqliteExecutor<'e>, id: &str) -> Result<Option<StoredImage>, sqlx::Error> {
+    let found = sqlx::query_as("SELECT id, sha256, media_type FROM images WHERE id = ?");
+    found.bind(id).fetch_optional(database).await
+}
+
+fn are_there(files: &Files, image: &StoredImage) -> bool {
+    FileKind::ALL.iter().all(|kind| files.path(*kind, &image.sha256, &image.media_type).is_file())
 }

@@ -28,13 +28,13 @@ mod secrets;
 mod sessions;
 mod settings;
 
-pub use captions::{Candidate, CaptionFilter, NewCaption, SearchKey, StoredCaption, Timings};
+pub use captions::{Candidate, CaptionFilter, Conditional, NewCaption, SearchKey, StoredCaption, Timings};
 pub use clean_copy::{CleanCopy, clean_copy};
 pub use files::FileKind;
 pub use images::{NewImage, StagedFiles, StoredImage};
 pub use jobs::{
-    Change, EndReason, EventFilter, EventLine, JobKind, JobState, JobStatus, NewJob, PhaseState, PhaseStatus, Point,
-    Progress, Recorded, Series, SeriesQuery, StoredEvent, StoredJob, Work, new_job_id,
+    Change, CheckpointName, EndReason, EventFilter, EventLine, FigureRange, JobKind, JobState, JobStatus, NewJob,
+    PhaseState, PhaseStatus, Point, Progress, Recorded, Series, SeriesQuery, StoredEvent, StoredJob, Work, new_job_id,
 };
 pub use keys::{ApiKey, NewKey, ValidKey, key_name};
 pub use lock::FolderLock;
@@ -141,6 +141,11 @@ impl Store {
         sqlx::migrate!().run(&writer).await?;
         let database = SqlitePoolOptions::new().max_connections(Self::CONNECTIONS).connect_with(options).await?;
         Ok(Store { database, writer, files: Files::new(directory) })
+    }
+
+    /// True where a store was made in this folder.
+    pub fn is_in(directory: &Path) -> bool {
+        directory.join(backup::DATABASE).is_file()
     }
 
     /// Closes every connection, which folds the write-ahead log into the database file.

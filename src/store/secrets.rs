@@ -15,7 +15,7 @@ pub(super) fn new_secret() -> Result<String, StoreError> {
 /// What is stored of a secret: SHA-256, in hexadecimal. It has too many bits to be guessed from that, so a
 /// slow hash, as passwords need, would gain nothing.
 pub(super) fn hash(secret: &str) -> String {
-    Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(secret))
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Style sheets, scripts and icons, compiled into the program.
 
 use super::problem::Problem;
+use super::tags::matches_tag;
 use axum::extract::{Path, RawQuery};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
+use sha2::digest::Output;
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
@@ -30,8 +32,8 @@ pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
     for file in names.iter().filter_map(|name| find(name)) {
         hash.update(file.metadata.sha256_hash());
     }
-    let mark = hash.finalize();
-    format!("{}-{:02x}{:02x}{:02x}{:02x}", env!("CARGO_PKG_VERSION"), mark[0], mark[1], mark[2], mark[3])
+    // The first eight digits of it.
+    format!("{}-{:.8x}", env!("CARGO_PKG_VERSION"), hash.finalize())
 });
 
 /// `GET /static/{path}`
@@ -55,19 +57,23 @@ pub(super) async fn file(
 /// For addresses whose content never changes.
 pub(super) const FOREVER: &str = "public, max-age=31536000, immutable";
 
-/// True when the client already has the version with this tag.
-pub(super) fn matches_tag(headers: &HeaderMap, tag: &str) -> bool {
-    let known = headers.get_all(header::IF_NONE_MATCH).iter();
-    let mut known = known.filter_map(|value| value.to_str().ok()).flat_map(|tags| tags.split(','));
-    known.any(|known| {
-        let known = known.trim();
-        known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
-    })
-}
-
 /// Weak, since the same file may go out compressed or not.
 fn entity_tag(file: &EmbeddedFile) -> String {
-    let hash = file.metadata.sha256_hash();
-    let digits: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{digits}\"")
+    format!("\"{:.32x}\"", Output::<Sha256>::from(file.metadata.sha256_hash()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_of_the_first_digits_of_a_hash() {
+        let is_hex = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (_, mark) = VERSION.rsplit_once('-').expect("a mark");
+        assert!(is_hex(mark, 8), "{mark}");
+        let file = find("app.css").expect("is compiled in");
+        let first = format!("{:02x}", file.metadata.sha256_hash()[0]);
+        let tag = entity_tag(&file);
+        assert!(is_hex(tag.trim_matches('"'), 32) && tag.starts_with(&format!("\"{first}")), "{tag}");
+    }
 }

@@ -10,7 +10,7 @@ use super::upload::{PhotoSource, UploadedPhoto};
 use super::upload_memory;
 use crate::captioning::{CaptionError, CaptionService, Captioned, HeldPixels, Loaded, Photo};
 use crate::store::{
-    Candidate, FileKind, NewCaption, NewImage, SearchKey, StagedFiles, StoredImage, Timings, clean_copy,
+    Candidate, FileKind, NewCaption, NewImage, SearchKey, StagedFiles, StoredCaption, StoredImage, Timings, clean_copy,
 };
 use axum::body::Bytes;
 use axum::http::StatusCode;
@@ -46,8 +46,19 @@ pub(super) async fn caption_photo(
     let wanted = (hash(photo.clone()).await?, search_key(&task.loaded.info, &options));
     let make = || task.clone().new_photo(wanted.clone(), photo.clone(), file_name.clone());
     let (stored, cached) = once(state, &wanted, make).await?;
-    let stored = state.store.name_photo(stored, file_name.clone()).await?;
+    let stored = named(state, stored, file_name.clone()).await;
     Ok(Answer::new(stored, cached).with_candidates(options.candidates))
+}
+
+/// The caption of a photo that goes by this name now. Where the name cannot be kept, the caption is there all the same.
+async fn named(state: &AppState, stored: StoredCaption, file_name: Option<String>) -> StoredCaption {
+    match state.store.name_photo(stored.clone(), file_name).await {
+        Ok(named) => named,
+        Err(error) => {
+            tracing::warn!(%error, image = stored.image_id, "a photo keeps its former name");
+            stored
+        }
+    }
 }
 
 /// Captions a stored photo again: with other options than before, or by the model that is in service now.
@@ -110,6 +121,7 @@ impl Task {
     async fn new_photo(self, (sha256, key): Wanted, photo: Bytes, file_name: Option<String>) -> Outcome {
         let state = &self.state;
         if let Some(stored) = state.store.find_caption(&sha256, &key).await? {
+            self.bring_files_back(&stored, photo).await;
             return Ok((stored, true));
         }
         check_space(state)?;
@@ -122,6 +134,24 @@ impl Task {
         let caption = new_caption(&self.loaded.info, key, captioned, decode_ms);
         state.metrics.captioned(&caption.timings);
         Ok((state.store.add_caption(image, caption).await?, false))
+    }
+
+    /// Makes the files of a known photo anew if somebody removed them. Its caption is there whether that works or not.
+    async fn bring_files_back(&self, stored: &StoredCaption, photo: Bytes) {
+        if let Err(problem) = self.mend_files(stored, photo).await {
+            tracing::warn!(image = stored.image_id, detail = problem.detail, "the files of a photo stay lost");
+        }
+    }
+
+    async fn mend_files(&self, stored: &StoredCaption, photo: Bytes) -> Result<(), Problem> {
+        let state = &self.state;
+        if state.store.has_files(&stored.image_id).await? {
+            return Ok(());
+        }
+        check_space(state)?;
+        let Photo { pixels, .. } = self.take_in(photo.clone()).await?;
+        let files = stage_copy(state, &stored.sha256, photo, pixels).await?;
+        Ok(state.store.bring_files_back(&stored.image_id, files).await?)
     }
 
     /// Captions a photo that is in the store, unless it has this caption as well.
@@ -156,10 +186,7 @@ impl Task {
 
 /// SHA-256 of the upload, in hexadecimal: tens of milliseconds for a large one, so off the async threads.
 async fn hash(photo: Bytes) -> Result<String, Problem> {
-    let hashing = tokio::task::spawn_blocking(move || {
-        let hash = Sha256::digest(&photo);
-        hash.iter().map(|byte| format!("{byte:02x}")).collect()
-    });
+    let hashing = tokio::task::spawn_blocking(move || format!("{:x}", Sha256::digest(&photo)));
     hashing.await.map_err(|died| Problem::internal(&died))
 }
 

@@ -58,8 +58,13 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Ready>, 
         tracing::warn!(%error, "the database cannot be written");
         faults.push("the database cannot be written");
     }
-    if check_space(&state).is_err() {
-        faults.push("the disk is full");
+    match state.store.check_room().await {
+        Ok(()) if check_space(&state).is_ok() => (),
+        Err(error) if !error.is_full() => {
+            tracing::warn!(%error, "photos cannot be written");
+            faults.push("photos cannot be written");
+        }
+        Ok(()) | Err(_) => faults.push("the disk is full"),
     }
     if !faults.is_empty() {
         return Err(Problem::not_ready(faults.join("; ")));

@@ -14,12 +14,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
-use governor::state::keyed::DefaultKeyedStateStore;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::state::keyed::{DefaultKeyedStateStore, ShrinkableKeyedStateStore};
 use governor::{Quota, RateLimiter};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Every limit of the settings.
@@ -82,14 +84,52 @@ fn rate_limited(detail: &str) -> Problem {
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Too many requests", detail)
 }
 
+/// A request with more photos than there ever may be at once: waiting does not help.
+fn beyond_limit(per_minute: NonZeroU32) -> Problem {
+    let detail = format!("{per_minute} photos a minute can be captioned for you, so at most {per_minute} per request");
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    Problem::new(status, "beyond-limit", "More photos than the limit allows", detail)
+}
+
 /// So much a minute for each client.
 #[derive(Debug)]
 struct Limit {
     /// Its name in the headers.
     name: &'static str,
     per_minute: NonZeroU32,
-    buckets: RateLimiter<Client, DefaultKeyedStateStore<Client>, DefaultClock, StateInformationMiddleware>,
+    limiter: RateLimiter<Client, Buckets, DefaultClock, StateInformationMiddleware>,
+    /// The same buckets that the limiter takes from.
+    buckets: Buckets,
     charges: AtomicU32,
+}
+
+/// When each client's bucket will be full again. Cheap to clone; clones are the same buckets.
+#[derive(Clone, Debug, Default)]
+struct Buckets(Arc<DefaultKeyedStateStore<Client>>);
+
+impl StateStore for Buckets {
+    type Key = Client;
+
+    fn measure_and_replace<T, F, E>(&self, client: &Client, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        self.0.measure_and_replace(client, measure)
+    }
+}
+
+impl ShrinkableKeyedStateStore<Client> for Buckets {
+    fn retain_recent(&self, drop_below: Nanos) {
+        self.0.retain_recent(drop_below);
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// After so many charges, the buckets that are full again are forgotten: that bounds the memory.
@@ -99,21 +139,30 @@ impl Limit {
     /// `None` for 0, which is no limit.
     fn new(name: &'static str, per_minute: u32) -> Option<Limit> {
         let per_minute = NonZeroU32::new(per_minute)?;
-        let buckets = RateLimiter::keyed(Quota::per_minute(per_minute)).with_middleware();
-        Some(Limit { name, per_minute, buckets, charges: AtomicU32::new(0) })
+        let buckets = Buckets::default();
+        let limiter = RateLimiter::new(Quota::per_minute(per_minute), buckets.clone(), DefaultClock::default());
+        Some(Limit { name, per_minute, limiter, buckets, charges: AtomicU32::new(0) })
     }
 
     /// Takes so many out of a client's bucket, or none; gives how many are left, or how long to wait.
     fn charge(&self, client: &Client, number: NonZeroU32) -> Result<u32, Duration> {
         if self.charges.fetch_add(1, Ordering::Relaxed) % CHARGES_BETWEEN_SWEEPS == CHARGES_BETWEEN_SWEEPS - 1 {
-            self.buckets.retain_recent();
+            self.limiter.retain_recent();
         }
-        match self.buckets.check_key_n(client, number) {
+        match self.limiter.check_key_n(client, number) {
             Ok(Ok(state)) => Ok(state.remaining_burst_capacity()),
-            Ok(Err(refused)) => Err(whole_seconds(refused.wait_time_from(self.buckets.clock().now()))),
+            Ok(Err(refused)) => Err(whole_seconds(refused.wait_time_from(self.limiter.clock().now()))),
             // More than the bucket holds.
             Err(_) => Err(MINUTE),
         }
+    }
+
+    /// Puts one back into a client's bucket.
+    fn give_back(&self, client: &Client) {
+        let one = Nanos::from(Quota::per_minute(self.per_minute).replenish_interval());
+        let sooner = |full: Option<Nanos>| full.map(|full| ((), full.saturating_sub(one))).ok_or(());
+        // A client without a bucket has everything back already.
+        self.buckets.measure_and_replace(client, sooner).ok();
     }
 
     /// Time until the bucket is full.
@@ -139,22 +188,36 @@ pub(super) struct PhotoQuota {
 }
 
 impl PhotoQuota {
-    /// Counts photos; one is counted at the door already.
-    pub(super) fn charge(&self, photos: usize) -> Result<(), Problem> {
+    /// Counts photos: all of them, or none.
+    fn charge(&self, photos: NonZeroU32) -> Result<(), Problem> {
         let (Some(limit), client) = self.limits.photos_of(&self.caller) else {
             return Ok(());
         };
-        let Some(photos) = NonZeroU32::new(u32::try_from(photos).unwrap_or(u32::MAX)) else {
-            return Ok(());
-        };
-        let charged = limit.charge(&client, photos);
-        if let Ok(remaining) = charged {
-            *self.remaining.lock().unwrap_or_else(PoisonError::into_inner) = remaining;
-        }
-        charged.map(drop).map_err(|wait| {
+        let remaining = limit.charge(&client, photos).map_err(|wait| {
             let detail = format!("{} photos a minute can be captioned for you: wait, or send fewer", limit.per_minute);
             rate_limited(&detail).retry_after(wait)
-        })
+        })?;
+        *self.remaining() = remaining;
+        Ok(())
+    }
+
+    /// Counts all photos of a request, or none of them. One was counted at the door: it is given back first, so that a
+    /// request that is refused costs nothing, and whoever comes back when told to is let in.
+    pub(super) fn charge_all(&self, photos: usize) -> Result<(), Problem> {
+        let (Some(limit), client) = self.limits.photos_of(&self.caller) else {
+            return Ok(());
+        };
+        if photos == 1 {
+            return Ok(());
+        }
+        limit.give_back(&client);
+        *self.remaining() += 1;
+        let allowed = u32::try_from(photos).ok().and_then(NonZeroU32::new).filter(|photos| *photos <= limit.per_minute);
+        self.charge(allowed.ok_or_else(|| beyond_limit(limit.per_minute))?)
+    }
+
+    fn remaining(&self) -> MutexGuard<'_, u32> {
+        self.remaining.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The headers in use and those that the IETF is about to put in their place.
@@ -163,7 +226,7 @@ impl PhotoQuota {
             return;
         };
         let (name, per_minute) = (limit.name, limit.per_minute);
-        let remaining = *self.remaining.lock().unwrap_or_else(PoisonError::into_inner);
+        let remaining = *self.remaining();
         let reset = limit.until_full(remaining).as_secs();
         let policy = format!("\"{name}\";q={per_minute};w=60");
         let state = format!("\"{name}\";r={remaining};t={reset}");
@@ -192,7 +255,7 @@ pub(super) async fn photos(
     next: Next,
 ) -> Response {
     let quota = PhotoQuota { limits: Arc::clone(&state.limits), caller, remaining: Arc::default() };
-    let mut response = match quota.charge(1) {
+    let mut response = match quota.charge(NonZeroU32::MIN) {
         Ok(()) => {
             request.extensions_mut().insert(quota.clone());
             next.run(request).await
@@ -225,6 +288,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_back_can_be_taken_again_and_nothing_more() {
+        let limit = Limit::new("address", 3).expect("a limit");
+        let client = Client::at(IpAddr::from([1, 2, 3, 4]));
+        limit.give_back(&client);
+        assert_eq!(limit.charge(&client, number(3)), Ok(0), "a full bucket stays as it is");
+        limit.give_back(&client);
+        assert_eq!(limit.charge(&client, number(2)), Err(Duration::from_secs(20)));
+        assert_eq!(limit.charge(&client, number(1)), Ok(0));
+    }
+
+    #[test]
     fn the_time_until_full_is_rounded_up() {
         let limit = Limit::new("address", 7).expect("a limit");
         assert_eq!(limit.until_full(7), Duration::ZERO);
@@ -253,7 +327,7 @@ mod tests {
             let client = Client::at(IpAddr::from(number.to_be_bytes()));
             limit.charge(&client, NonZeroU32::MIN).expect("plenty");
         }
-        let kept = limit.buckets.len();
+        let kept = limit.limiter.len();
         assert!(kept < 2 * CHARGES_BETWEEN_SWEEPS as usize, "{kept} of {}", 10 * CHARGES_BETWEEN_SWEEPS);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::AppState;
 use super::problem::Problem;
-use crate::captioning::Status;
 use crate::metrics::Snapshot;
 use axum::extract::State;
 use axum::http::header;
@@ -21,10 +20,7 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 )]
 pub(super) async fn metrics(State(state): State<AppState>) -> Result<impl IntoResponse, Problem> {
     let service = state.models.active();
-    let models = match service.status() {
-        Status::Ready(loaded) => vec![loaded.info.clone()],
-        Status::Loading | Status::Failed(_) => Vec::new(),
-    };
+    let models = Vec::from_iter(service.status().info().cloned());
     let text = state.metrics.text(&Snapshot {
         queue_length: service.queue_length(),
         queue_capacity: service.queue_capacity(),

@@ -15,11 +15,17 @@ const NAMES: [&str; 4] = ["beam_size", "max_length", "candidates", "model"];
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RequestedOptions {
-    /// Beams of the search.
+    /// Beams of the search, at most `captioning.max_beam_size`.
+    #[schema(minimum = 1)]
+    #[param(minimum = 1)]
     pub beam_size: Option<usize>,
-    /// Longest caption in tokens, start and end included.
+    /// Longest caption in tokens, start and end included, at most the model's own.
+    #[schema(minimum = 2)]
+    #[param(minimum = 2)]
     pub max_length: Option<usize>,
-    /// Captions in the answer.
+    /// Captions in the answer, at most `beam_size`.
+    #[schema(minimum = 1)]
+    #[param(minimum = 1)]
     pub candidates: Option<usize>,
     /// Id of the model that must be in service.
     pub model: Option<String>,

@@ -10,7 +10,7 @@ use crate::captioning::{ActivateError, CaptionError, IntakeError};
 use crate::fetch::FetchError;
 use crate::store::StoreError;
 use axum::extract::Request;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -48,6 +48,9 @@ pub(super) struct ProblemJson<'a> {
     status: u16,
     detail: &'a str,
     request_id: &'a str,
+    /// Seconds until another try is worth it, where that is known; as in the header `Retry-After`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -86,9 +89,9 @@ impl Problem {
         Problem::new(status, "url-fetching-off", "Fetching is switched off", detail)
     }
 
-    /// The disk has no room for photos.
+    /// The disk has no room.
     pub(super) fn storage_full() -> Problem {
-        let detail = "the server's disk is full: no photo can be kept until there is room again";
+        let detail = "the server's disk is full: nothing can be kept or changed until there is room again";
         Problem::new(StatusCode::INSUFFICIENT_STORAGE, "storage-full", "The storage is full", detail)
     }
 
@@ -141,6 +144,17 @@ impl Problem {
             status: self.status.as_u16(),
             detail: &self.detail,
             request_id,
+            retry_after: self.retry_after.map(|wait| wait.as_secs()),
+        }
+    }
+
+    /// What the framework says of a body that it cannot read.
+    fn of_body(status: StatusCode, text: String) -> Problem {
+        match status {
+            // Read, and none of what is asked for.
+            StatusCode::UNPROCESSABLE_ENTITY => Problem::invalid_option(text),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE | StatusCode::PAYLOAD_TOO_LARGE => Problem::from_status(status),
+            _ => Problem::malformed(text),
         }
     }
 
@@ -278,14 +292,19 @@ impl From<StoreError> for Problem {
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Problem {
-        match rejection {
-            JsonRejection::JsonDataError(error) => Problem::invalid_option(error.body_text()),
-            JsonRejection::MissingJsonContentType(_) => Problem::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            rejection if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::from_status(StatusCode::PAYLOAD_TOO_LARGE)
-            }
-            rejection => Problem::malformed(rejection.body_text()),
-        }
+        Problem::of_body(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<FormRejection> for Problem {
+    fn from(rejection: FormRejection) -> Problem {
+        Problem::of_body(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Problem {
+        Problem::invalid_option(rejection.body_text())
     }
 }
 
@@ -350,9 +369,13 @@ fn keep_error_headers(headers: &mut HeaderMap) {
 pub(super) fn wants_page(request: &Request) -> bool {
     let path = request.uri().path();
     let for_programs = ["/api/", "/static/", "/livez", "/readyz", "/metrics"];
-    let accept = request.headers().get(header::ACCEPT);
-    let accept = accept.and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    accept.contains("text/html") && !for_programs.iter().any(|start| path.starts_with(start))
+    accepts_pages(request.headers()) && !for_programs.iter().any(|start| path.starts_with(start))
+}
+
+/// Whether whoever asks is a browser, by its `Accept`.
+pub(super) fn accepts_pages(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// Error messages start small and have no full stop; details are sentences.

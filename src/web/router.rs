@@ -4,7 +4,7 @@ use super::api::{jobs, training};
 use super::problem::{self, Problem};
 use super::request_id;
 use super::{
-    AppState, admin, api, assets, auth, body_time, cross_site, exchange, health, limits, metrics, openapi, pages,
+    AppState, admin, api, assets, auth, body_time, cross_site, exchange, health, hosts, limits, metrics, openapi, pages,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -34,6 +34,7 @@ pub fn app(state: AppState) -> Router {
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(problem::finish))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(state.clone(), hosts::check))
         .layer(middleware::from_fn_with_state(state.clone(), cross_site::let_through))
         .layer(CsrfLayer::new())
         .layer(middleware::from_fn_with_state(state.clone(), auth::identify))
@@ -74,12 +75,12 @@ fn history(state: &AppState) -> Router<AppState> {
     Router::new()
         .route("/history", get(pages::history))
         .route("/history/delete", post(pages::delete))
-        .route("/history/restore", post(pages::restore))
+        .route("/history/restore", post(pages::restore).layer(DefaultBodyLimit::max(ALL_IDS_BYTES)))
         .route("/captions/{id}", get(pages::caption).post(pages::edit_caption))
         .route("/api/captions", get(api::captions))
         .route("/api/captions/delete", post(api::delete_captions))
         .route("/api/captions/restore", post(api::restore_captions))
-        .route("/api/captions/export", post(api::export))
+        .route("/api/captions/export", post(api::export).layer(DefaultBodyLimit::max(ALL_IDS_BYTES)))
         .route("/api/captions/{id}", get(api::stored_caption).patch(api::edit_caption).delete(api::delete_caption))
         .route("/api/captions/{id}/restore", post(api::restore_caption))
         .route("/api/images/{id}", get(api::image))
@@ -97,6 +98,7 @@ fn admins() -> Router<AppState> {
         .route("/admin/keys", get(admin::keys).post(admin::create_key))
         .route("/admin/keys/{id}/revoke", post(admin::revoke_key))
         .route("/admin/models", get(admin::models).post(admin::activate_models))
+        .route("/admin/models/delete", post(admin::delete_model))
         .route("/api/admin/models", get(api::model_folders))
         .route("/api/admin/models/activate", post(api::activate_models))
         .route("/api/admin/keys", get(api::keys).post(api::create_key))
@@ -104,6 +106,7 @@ fn admins() -> Router<AppState> {
         .route("/api/admin/jobs", get(jobs::jobs).post(jobs::create_job))
         .route("/api/admin/jobs/check", post(jobs::check_job))
         .route("/api/admin/jobs/{id}", get(jobs::job).patch(jobs::edit_job).delete(jobs::delete_job))
+        .route("/api/admin/jobs/{id}/next", post(jobs::run_job_next))
         .route("/api/admin/jobs/{id}/stop", post(jobs::stop_job))
         .route("/api/admin/jobs/{id}/resume", post(jobs::resume_job))
         .route("/api/admin/jobs/{id}/retry", post(jobs::retry_job))
@@ -117,6 +120,7 @@ fn admins() -> Router<AppState> {
         .route("/api/admin/jobs/{id}/checkpoints/{phase}/{name}/download", get(jobs::checkpoints::download))
         .route("/api/admin/jobs/{id}/checkpoints/{phase}/{name}/activate", post(jobs::checkpoints::activate))
         .route("/api/admin/jobs/{id}/evaluation", get(jobs::evaluations::evaluation))
+        .route("/api/admin/jobs/{id}/evaluation/{file}", get(jobs::evaluations::file))
         .route("/api/admin/evaluations", post(jobs::evaluations::create_evaluation))
         .route("/api/admin/compare", get(jobs::compare::compare))
         .route("/api/admin/recipes", get(training::recipes))
@@ -141,8 +145,11 @@ fn everybody(state: &AppState) -> Router<AppState> {
         .merge(openapi::docs())
 }
 
-/// Bodies without photos: the ids of as many captions as one request may name.
+/// Bodies without photos: the ids of as many captions as one request may change.
 const FORM_BYTES: usize = 256 * 1024;
+
+/// The ids of as many captions as one export may name, and one person may have deleted: about 40 bytes each.
+const ALL_IDS_BYTES: usize = 5 * 1024 * 1024;
 
 /// Scripts, styles and requests only from here; pictures also from the page's own memory, for previews.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; \

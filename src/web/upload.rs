@@ -1,5 +1,7 @@
 //! Photos and options out of a request: multipart form, raw image, or JSON with base64; or addresses of photos.
 
+mod file_name;
+
 use super::limits::PhotoQuota;
 use super::options::RequestedOptions;
 use super::problem::Problem;
@@ -53,8 +55,7 @@ impl PhotoSource {
             PhotoSource::Sent(photo) => Ok(photo),
             PhotoSource::At(url) => {
                 let bytes = fetcher.ok_or_else(Problem::fetching_off)?.fetch(&url).await?.into();
-                let path = url.split(['?', '#']).next().unwrap_or_default();
-                Ok(UploadedPhoto { bytes, file_name: base_name(path) })
+                Ok(UploadedPhoto { bytes, file_name: file_name::of_address(&url) })
             }
         }
     }
@@ -89,7 +90,7 @@ pub(super) async fn receive(request: Request, limits: &ServerConfig) -> Result<U
         return Err(Problem::malformed(NO_PHOTO));
     }
     if let Some(quota) = quota {
-        quota.charge(upload.photos.len() - 1)?;
+        quota.charge_all(upload.photos.len())?;
     }
     Ok(upload)
 }
@@ -102,7 +103,7 @@ const TWO_PHOTOS: &str = "`image` and `url` are two photos: send one of them, or
 async fn read(request: Request, limits: &ServerConfig) -> Result<Upload, Problem> {
     let mut upload = Upload::default();
     let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
-    for (name, value) in query.map_err(Problem::malformed)?.0 {
+    for (name, value) in query?.0 {
         upload.set(&name, &value, limits)?;
     }
     let content_type = request.headers().get(header::CONTENT_TYPE);
@@ -128,10 +129,14 @@ async fn read_form(request: Request, mut upload: Upload, limits: &ServerConfig) 
     let mut form = form.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
     while let Some(field) = form.next_field().await.map_err(broken_form)? {
         let name = field.name().unwrap_or_default().to_owned();
-        if name != "image" {
+        if name == "image" {
+            if let Some(photo) = chosen_photo(field).await? {
+                upload.add(PhotoSource::Sent(photo), limits)?;
+            }
+        } else if field.file_name().is_some() {
+            return Err(Problem::invalid_option(format!("a photo belongs into the field `image`, not `{name}`")));
+        } else {
             upload.set(&name, &field.text().await.map_err(broken_form)?, limits)?;
-        } else if let Some(photo) = chosen_photo(field).await? {
-            upload.add(PhotoSource::Sent(photo), limits)?;
         }
     }
     Ok(upload)
@@ -140,18 +145,9 @@ async fn read_form(request: Request, mut upload: Upload, limits: &ServerConfig) 
 /// The content of a file input; `None` for an input where nothing was chosen, which browsers send too.
 async fn chosen_photo(field: Field<'_>) -> Result<Option<UploadedPhoto>, Problem> {
     let unnamed = field.file_name().is_some_and(str::is_empty);
-    let file_name = field.file_name().and_then(base_name);
+    let file_name = file_name::of_part(field.headers(), field.file_name());
     let bytes = field.bytes().await.map_err(broken_form)?;
     Ok((!(unnamed && bytes.is_empty())).then_some(UploadedPhoto { bytes, file_name }))
-}
-
-/// The last part of a client's path, without control characters and of bounded length.
-fn base_name(path: &str) -> Option<String> {
-    const MAX_CHARACTERS: usize = 200;
-    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
-    let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_CHARACTERS).collect();
-    let name = name.trim();
-    (!matches!(name, "" | "." | "..")).then(|| name.to_owned())
 }
 
 /// The photo is the body; there need be none where the query string says where the photo is.
@@ -171,9 +167,16 @@ pub(super) struct JsonUpload {
     image: Option<String>,
     /// Where the photo is, instead.
     url: Option<String>,
+    /// Beams of the search, at most `captioning.max_beam_size`.
+    #[schema(minimum = 1)]
     beam_size: Option<usize>,
+    /// Longest caption in tokens, start and end included, at most the model's own.
+    #[schema(minimum = 2)]
     max_length: Option<usize>,
+    /// Captions in the answer, at most `beam_size`.
+    #[schema(minimum = 1)]
     candidates: Option<usize>,
+    /// Id of the model that must be in service.
     model: Option<String>,
 }
 
@@ -261,14 +264,6 @@ mod tests {
         for image in ["aGk=", "aGk", "aG\nk=\n", "data:image/png;base64,aGk=", "data:;base64,aGk"] {
             assert_eq!(decoded(image), Ok(b"hi".to_vec()), "{image}");
         }
-    }
-
-    #[test]
-    fn file_names_lose_folders_and_control_characters() {
-        assert_eq!(base_name("C:\\photos\\dog.jpg").as_deref(), Some("dog.jpg"));
-        assert_eq!(base_name("../../etc/a\r\n.png").as_deref(), Some("a.png"));
-        assert_eq!(base_name("folder/.."), None);
-        assert_eq!(base_name("x".repeat(500).as_str()).map(|name| name.len()), Some(200));
     }
 
     #[test]

@@ -62,12 +62,24 @@ async fn every_photo_of_a_request_counts() {
     let guarded = limited(3, 0).await;
     assert_eq!(remaining(&send(&guarded, 2, "1.1.1.1", "").await), 1);
     let refused = send(&guarded, 2, "1.1.1.1", "").await;
-    refused.problem(429, "rate-limited");
-    assert!(!refused.header("retry-after").is_empty());
-
-    let never = send(&guarded, 5, "2.2.2.2", "").await;
-    let detail = never.problem(429, "rate-limited");
+    let detail = refused.problem(429, "rate-limited");
     assert!(detail.contains("3 photos a minute") && detail.contains("send fewer"), "{detail}");
+    let wait: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((1..=20).contains(&wait), "{wait}: one more is missing, and none was taken at the door");
+    assert_eq!(remaining(&refused), 1, "what is refused costs nothing");
+    assert_eq!(remaining(&send(&guarded, 1, "1.1.1.1", "").await), 0);
+}
+
+#[tokio::test]
+async fn more_photos_than_there_may_be_at_once_are_not_told_to_wait() {
+    let guarded = limited(3, 0).await;
+    for _ in 0..4 {
+        let never = send(&guarded, 4, "1.1.1.1", "").await;
+        let detail = never.problem(422, "beyond-limit");
+        assert!(detail.contains("at most 3 per request"), "{detail}");
+        assert_eq!((never.header("retry-after"), remaining(&never)), ("", 3));
+    }
+    assert_eq!(remaining(&send(&guarded, 3, "1.1.1.1", "").await), 0, "all that there may be");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod cross_site;
 mod guards;
+mod hosts;
 mod keys;
 mod limits;
 mod sign_in;

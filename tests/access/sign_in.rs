@@ -130,8 +130,9 @@ async fn without_a_password_the_page_says_how_to_set_one() {
 #[tokio::test]
 async fn forms_that_are_no_sign_in_are_refused() {
     let app = TestApp::new().await;
-    app.post("/sign-in", "application/x-www-form-urlencoded", "password=x").await.problem(400, "malformed-request");
-    app.post("/sign-in", "text/plain", "secret=x").await.problem(400, "malformed-request");
+    app.post("/sign-in", "application/x-www-form-urlencoded", "password=x").await.problem(422, "invalid-option");
+    app.post("/sign-in", "text/plain", "secret=x").await.problem(415, "unsupported-media-type");
     let long = format!("secret={}", "x".repeat(300_000));
-    app.post("/sign-in", "application/x-www-form-urlencoded", long).await.problem(400, "malformed-request");
+    app.post("/sign-in", "application/x-www-form-urlencoded", long).await.problem(413, "too-large");
+    app.get("/sign-in?wrong=perhaps").await.problem(422, "invalid-option");
 }

@@ -92,7 +92,68 @@ async fn the_answer_has_the_fields_that_are_described() {
     assert_same_fields(&document, "ServedModel", &models["models"][0]);
     let list = app.get("/api/captions").await.json();
     assert_same_fields(&document, "CaptionList", &list);
-    assert_same_fields(&document, "Problem", &app.get("/api/captions/none").await.json());
+    let problem = app.get("/api/captions/none").await.json();
+    assert_eq!(names(&problem), required(&document, "Problem"), "and `retry_after`, where it is known");
+    assert_eq!(document["components"]["schemas"]["Problem"]["properties"]["retry_after"]["type"][0], "integer");
+    let export = app.post("/api/captions/export", "application/json", r#"{"format": "json"}"#).await.json();
+    assert_same_fields(&document, "ExportedCaptions", &export);
+    let described = &document["paths"]["/api/captions/export"]["post"]["responses"]["200"]["content"];
+    let described = &described["application/json"]["schema"]["$ref"];
+    assert_eq!(described, "#/components/schemas/ExportedCaptions");
+}
+
+#[tokio::test]
+async fn what_must_be_sent_is_described_as_such() {
+    let app = TestApp::new().await;
+    let document = document().await;
+    let answer = app.caption(png(30, 20)).await.json();
+    let caption = format!("/api/captions/{}", answer["id"].as_str().expect("an id"));
+    for (schema, method, uri) in [
+        ("Edit", "PATCH", caption.as_str()),
+        ("Export", "POST", "/api/captions/export"),
+        ("CaptionIds", "POST", "/api/captions/delete"),
+    ] {
+        assert_eq!(required(&document, schema).len(), 1, "{schema}");
+        let request = axum::http::Request::builder().method(method).uri(uri).header("content-type", "application/json");
+        app.send(request.body("{}".into()).expect("a request")).await.problem(422, "invalid-option");
+    }
+}
+
+#[tokio::test]
+async fn bounds_are_described_and_held() {
+    let app = TestApp::new().await;
+    let document = document().await;
+    let list = &document["paths"]["/api/captions"]["get"]["parameters"];
+    for parameter in list.as_array().expect("parameters") {
+        assert!(parameter["description"].as_str().is_some_and(|text| !text.is_empty()), "{parameter}");
+    }
+    let schemas = &document["components"]["schemas"];
+    let number = |value: &Value| value.as_i64().unwrap_or_else(|| panic!("{value} is no bound"));
+    for (name, least) in [("beam_size", 1), ("max_length", 2), ("candidates", 1)] {
+        for schema in ["RequestedOptions", "JsonUpload", "UploadForm"] {
+            assert_eq!(number(&schemas[schema]["properties"][name]["minimum"]), least, "{schema}.{name}");
+        }
+        let below = app.post(&format!("/api/caption?{name}={}", least - 1), "image/png", png(30, 20)).await;
+        below.problem(422, "invalid-option");
+    }
+    let limit = list.as_array().into_iter().flatten().find(|parameter| parameter["name"] == "limit");
+    let limit = &limit.expect("a limit")["schema"];
+    for (limit, status) in [(number(&limit["minimum"]), 200), (number(&limit["maximum"]), 200), (0, 422), (101, 422)] {
+        assert_eq!(app.get(&format!("/api/captions?limit={limit}")).await.status, status, "{limit}");
+    }
+    let ids = &schemas["CaptionIds"]["properties"]["ids"];
+    assert_eq!((number(&ids["minItems"]), number(&ids["maxItems"])), (1, 1000));
+}
+
+/// Names of the fields that a schema asks for.
+fn required(document: &Value, schema: &str) -> BTreeSet<String> {
+    let required = document["components"]["schemas"][schema]["required"].as_array();
+    let required = required.unwrap_or_else(|| panic!("{schema} asks for nothing"));
+    required.iter().map(|name| name.as_str().expect("a name").to_owned()).collect()
+}
+
+fn names(value: &Value) -> BTreeSet<String> {
+    value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().cloned().collect()
 }
 
 #[tokio::test]
@@ -120,9 +181,6 @@ async fn the_examples_can_be_sent_and_are_what_comes_back() {
 #[track_caller]
 fn assert_same_fields(document: &Value, schema: &str, value: &Value) {
     let described = &document["components"]["schemas"][schema]["properties"];
-    let names = |value: &Value| -> BTreeSet<String> {
-        value.as_object().unwrap_or_else(|| panic!("{schema}: {value}")).keys().cloned().collect()
-    };
     assert_eq!(names(value), names(described), "{schema}");
 }
 

@@ -14,17 +14,33 @@ use std::path::{Component, Path, PathBuf};
 /// # Errors
 /// When the folder is not empty, the file is not a whole backup, or something cannot be read or written.
 pub async fn restore(file: &Path, directory: &Path) -> Result<Contents, BackupError> {
-    if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
+    if fs::read_dir(directory).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() != LOST_AND_FOUND)) {
         return Err(BackupError::Exists(directory.to_owned()));
     }
-    let folder = folder_of(directory);
+    // A folder that is there may be where a disk is mounted, over which nothing can be renamed.
+    let is_there = directory.is_dir();
+    let folder = if is_there { directory } else { folder_of(directory) };
     fs::create_dir_all(folder).map_err(failed(folder))?;
-    let beside = tempfile::tempdir_in(folder).map_err(failed(folder))?;
-    unpack(file, beside.path())?;
-    let contents = check(file, beside.path()).await?;
-    fs::rename(beside.path(), directory).map_err(failed(directory))?;
+    let unpacked = tempfile::tempdir_in(folder).map_err(failed(folder))?;
+    unpack(file, unpacked.path())?;
+    let contents = check(file, unpacked.path()).await?;
+    if is_there {
+        move_up(unpacked.path(), directory).map_err(failed(directory))?;
+    } else {
+        fs::rename(unpacked.path(), directory).map_err(failed(directory))?;
+    }
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))?;
     Ok(contents)
+}
+
+/// What a file system has of its own in an empty disk.
+const LOST_AND_FOUND: &str = "lost+found";
+
+/// Moves what is in a folder into the one above it: the database last, so that without it there is no half storage.
+fn move_up(unpacked: &Path, directory: &Path) -> io::Result<()> {
+    let folders = FileKind::ALL.map(FileKind::folder);
+    let there = folders.into_iter().filter(|folder| unpacked.join(folder).exists());
+    there.chain([DATABASE]).try_for_each(|name| fs::rename(unpacked.join(name), directory.join(name)))
 }
 
 /// Unpacks the backup's files, durably, and nothing else.

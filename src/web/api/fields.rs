@@ -2,7 +2,7 @@
 
 use crate::web::problem::Problem;
 use axum::Json;
-use axum::extract::rejection::FormRejection;
+use axum::body::HttpBody;
 use axum::extract::{Form, FromRequest, Request};
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -23,17 +23,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Fields<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let Some(media_type) = request.headers().get(header::CONTENT_TYPE) else {
-            return Ok(Fields::None);
+            return if request.body().is_end_stream() { Ok(Fields::None) } else { Err(untyped()) };
         };
         if media_type.as_bytes().starts_with(b"application/x-www-form-urlencoded") {
-            let form = Form::from_request(request, state).await;
-            let Form(fields) = form.map_err(|rejection: FormRejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(rejection.body_text()),
-                _ => Problem::malformed(rejection.body_text()),
-            })?;
+            let Form(fields) = Form::from_request(request, state).await?;
             return Ok(Fields::Form(fields));
         }
         let Json(value) = Json::from_request(request, state).await?;
         Ok(Fields::Json(value))
     }
+}
+
+/// What is in a body that does not say what it is would be passed over.
+fn untyped() -> Problem {
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    let detail = "there is a body without a Content-Type: send application/json or application/x-www-form-urlencoded";
+    Problem::new(status, "unsupported-media-type", "Unsupported media type", detail)
 }

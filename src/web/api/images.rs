@@ -4,11 +4,12 @@ use super::fields::Fields;
 use crate::store::FileKind;
 use crate::web::AppState;
 use crate::web::answer::Answer;
-use crate::web::assets::matches_tag;
 use crate::web::captioning::caption_again;
 use crate::web::openapi::Binary;
 use crate::web::options::RequestedOptions;
+use crate::web::pieces;
 use crate::web::problem::Problem;
+use crate::web::tags::matches_tag;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -55,7 +56,7 @@ pub(in crate::web) async fn image(
     query: Result<Query<ImageQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(query) = query.map_err(|rejection| Problem::invalid_option(rejection.body_text()))?;
+    let Query(query) = query?;
     let image = state.store.image(&id).await?.ok_or_else(no_such_photo)?;
     let (kind, media_type, tag) = match query.size {
         ImageSize::Full => (FileKind::Photo, image.media_type.clone(), format!("\"{}\"", image.sha256)),
@@ -70,8 +71,10 @@ pub(in crate::web) async fn image(
     if matches_tag(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
     }
-    let bytes = state.store.read_file(&image, kind).await?.ok_or_else(no_such_photo)?;
-    Ok((caching, [(header::CONTENT_TYPE, media_type)], bytes).into_response())
+    let file = state.store.open_file(&image, kind).await?.ok_or_else(no_such_photo)?;
+    let length = file.metadata().map_err(|error| Problem::internal(&error))?.len();
+    let described = [(header::CONTENT_TYPE, media_type), (header::CONTENT_LENGTH, length.to_string())];
+    Ok((caching, described, pieces::body(file)).into_response())
 }
 
 /// `POST /api/images/{id}/caption`: captions a stored photo with other options, or by the model that is in
@@ -97,7 +100,7 @@ pub(in crate::web) async fn again(
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
     body: Fields<RequestedOptions>,
 ) -> Result<Json<Answer>, Problem> {
-    let Query(query) = query.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Query(query) = query?;
     let mut options = RequestedOptions::default();
     for (name, value) in query {
         options.set(&name, &value)?;

@@ -1,6 +1,6 @@
 //! `/api/models` and `/api/admin/models`: what is loaded, what there is, and putting another model into service.
 
-use crate::captioning::{FailedActivation, ListedModel, Status};
+use crate::captioning::{FailedActivation, ListedModel};
 use crate::web::AppState;
 use crate::web::auth::Caller;
 use crate::web::openapi::ServedModel;
@@ -101,8 +101,5 @@ pub(in crate::web) async fn activate_models(
 }
 
 fn in_service(state: &AppState) -> Option<ModelInfo> {
-    match state.models.active().status() {
-        Status::Ready(loaded) => Some(loaded.info.clone()),
-        Status::Loading | Status::Failed(_) => None,
-    }
+    state.models.active().status().info().cloned()
 }

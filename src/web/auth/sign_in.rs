@@ -48,7 +48,7 @@ pub(in crate::web) async fn sign_in_page(
     frame: Frame,
     query: Result<Query<SignInQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(query) = query.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Query(query) = query?;
     let has_password = state.store.has_admin_password().await?;
     let next = local_path(query.next.as_deref());
     pages::page(&SignInPage { frame, next, wrong: query.wrong, has_password })
@@ -61,7 +61,7 @@ pub(in crate::web) async fn sign_in(
     headers: HeaderMap,
     form: Result<Form<SignInForm>, FormRejection>,
 ) -> Result<Response, Problem> {
-    let Form(form) = form.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+    let Form(form) = form?;
     // Before looking, so that tries at the same time count too.
     state.limits.count_sign_in(caller.address)?;
     let next = local_path(form.next.as_deref());

@@ -23,6 +23,9 @@ pub enum InferError {
         /// In the weights.
         found: String,
     },
+    /// A size that is beyond all numbers, or zero where there must be something.
+    #[error("no model has such weights: {0} is out of range")]
+    OutOfRange(&'static str),
     /// The sizes do not fit together.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -76,25 +79,25 @@ impl Shapes<'_> {
         let d_model = self.side("input_linear.weight", 0)?;
         let total = self.side("encoders.0.stc_exp.query_exp_vectors.weight", 0)?;
         settle("d_model", &mut file.d_model, d_model)?;
-        settle("num_encoder_layers", &mut file.num_encoder_layers, self.count("encoders."))?;
-        settle("num_decoder_layers", &mut file.num_decoder_layers, self.count("decoders."))?;
+        let (encoders, decoders) = (self.count("encoders.")?, self.count("decoders.")?);
+        settle("num_encoder_layers", &mut file.num_encoder_layers, encoders)?;
+        settle("num_decoder_layers", &mut file.num_decoder_layers, decoders)?;
         settle("d_ff", &mut file.d_ff, self.side("encoders.0.ff.linear_1.weight", 0)?)?;
         let dynamic = self.side("decoders.0.dyn_exp.query_exp_vectors.weight", 0)?;
         settle("decoder_expansion_length", &mut file.decoder_expansion_length, dynamic)?;
         settle("max_sequence_length", &mut file.max_sequence_length, self.side("pos_encoder.weight", 0)?)?;
         settle("vocab_size", &mut file.vocab_size, self.side("vocab_linear.weight", 0)?)?;
         match &file.encoder_expansion_lengths {
-            Some(lengths) if lengths.iter().sum::<i64>() != total => {
-                return Err(contradiction(
-                    "the sum of encoder_expansion_lengths",
-                    &lengths.iter().sum::<i64>(),
-                    &total,
-                ));
+            Some(lengths) => {
+                let given = sum(lengths)?;
+                if given != total {
+                    return Err(contradiction("the sum of encoder_expansion_lengths", &given, &total));
+                }
             }
-            None if total == PUBLISHED_LENGTHS.iter().sum::<i64>() => {
+            None if total == sum(&PUBLISHED_LENGTHS)? => {
                 file.encoder_expansion_lengths = Some(PUBLISHED_LENGTHS.to_vec())
             }
-            _ => {}
+            None => {}
         }
         if file.num_heads.is_none() && d_model == PUBLISHED_D_MODEL {
             file.num_heads = Some(PUBLISHED_NUM_HEADS);
@@ -103,7 +106,7 @@ impl Shapes<'_> {
     }
 
     fn swin(&self, file: &mut ConfigFile) -> Result<(), InferError> {
-        let stages = self.count("swin_transf.layers.");
+        let stages = self.count("swin_transf.layers.")?;
         let block = |stage: i64, name: &str| format!("swin_transf.layers.{stage}.blocks.0.{name}");
         let embed_dim = self.side("swin_transf.patch_embed.proj.weight", 0)?;
         let patch_size = self.side("swin_transf.patch_embed.proj.weight", 2)?;
@@ -114,7 +117,10 @@ impl Shapes<'_> {
         // The table of a window of side w has (2 w - 1)^2 rows; only a last stage may have a smaller window.
         let rows = self.side(&block(0, "attn.relative_position_bias_table"), 0)?;
         let window = ((rows as f64).sqrt() as i64 + 1) / 2;
-        let depths = (0..stages).map(|stage| self.count(&format!("swin_transf.layers.{stage}.blocks."))).collect();
+        let depth = |stage: i64| self.count(&format!("swin_transf.layers.{stage}.blocks."));
+        let depths = (0..stages).map(depth).collect::<Result<Vec<_>, _>>()?;
+        let mlp_ratio = self.side(&block(0, "mlp.fc1.weight"), 0)?.checked_div(embed_dim);
+        let mlp_ratio = mlp_ratio.ok_or(InferError::OutOfRange("swin_embed_dim"))?;
 
         settle("backbone", &mut file.backbone, "swin".to_owned())?;
         settle("swin_embed_dim", &mut file.swin_embed_dim, embed_dim)?;
@@ -122,17 +128,18 @@ impl Shapes<'_> {
         settle("swin_depths", &mut file.swin_depths, depths)?;
         settle("swin_num_heads", &mut file.swin_num_heads, num_heads)?;
         settle("swin_window_size", &mut file.swin_window_size, window)?;
-        settle("swin_mlp_ratio", &mut file.swin_mlp_ratio, self.side(&block(0, "mlp.fc1.weight"), 0)? / embed_dim)?;
+        settle("swin_mlp_ratio", &mut file.swin_mlp_ratio, mlp_ratio)?;
         // The shift mask has one entry a window, of which there are (image / patch / window)^2.
         if let Ok(windows) = self.side("swin_transf.layers.0.blocks.1.attn_mask", 0) {
             let side = (windows as f64).sqrt().round() as i64;
-            settle("image_size", &mut file.image_size, side * window * patch_size)?;
+            let image_size = side.checked_mul(window).and_then(|tokens| tokens.checked_mul(patch_size));
+            settle("image_size", &mut file.image_size, image_size.ok_or(InferError::OutOfRange("image_size"))?)?;
         }
         Ok(())
     }
 
     fn efficientnet(&self, file: &mut ConfigFile) -> Result<(), InferError> {
-        let blocks = self.count("efficientnet._blocks.");
+        let blocks = self.count("efficientnet._blocks.")?;
         let channels = self.side("efficientnet._conv_head.weight", 1)?;
         let (name, image_size) = match (blocks, channels) {
             (16, 320) => ("efficientnet_lite0", 224),
@@ -157,10 +164,16 @@ impl Shapes<'_> {
     }
 
     /// How many numbers follow `prefix` in the names.
-    fn count(&self, prefix: &str) -> i64 {
+    fn count(&self, prefix: &str) -> Result<i64, InferError> {
         let number = |name: &String| name.strip_prefix(prefix)?.split('.').next()?.parse::<i64>().ok();
-        self.0.keys().filter_map(number).max().map_or(0, |last| last + 1)
+        let count = self.0.keys().filter_map(number).max().map_or(Some(0), |last| last.checked_add(1));
+        count.ok_or(InferError::OutOfRange("the number of layers"))
     }
+}
+
+fn sum(lengths: &[i64]) -> Result<i64, InferError> {
+    let sum = lengths.iter().try_fold(0_i64, |sum, &length| sum.checked_add(length));
+    sum.ok_or(InferError::OutOfRange("the sum of encoder_expansion_lengths"))
 }
 
 /// Fills a field in, or checks it if it was given.
@@ -205,14 +218,42 @@ mod tests {
                 shapes.push((name, vec![529, heads]));
             }
         }
-        let zero = Tensor::zeros([1], (Kind::Float, Device::Cpu));
-        shapes.into_iter().map(|(name, shape)| (name, zero.expand(shape.as_slice(), false))).collect()
+        shapes.into_iter().map(|(name, shape)| (name, of_shape(&shape))).collect()
+    }
+
+    /// Zeros of this shape, without memory behind them.
+    fn of_shape(shape: &[i64]) -> Tensor {
+        Tensor::zeros([1], (Kind::Float, Device::Cpu)).expand(shape, false)
     }
 
     #[test]
     fn the_published_checkpoint_needs_no_configuration() {
         let config = infer_config(&published(), ConfigFile::default()).expect("everything is known");
         assert_eq!(config, ModelConfig::expansionnet_v2_large());
+    }
+
+    #[test]
+    fn sizes_beyond_all_numbers_are_refused() {
+        let with = |name: &str, tensor: Tensor| {
+            let mut tensors = published();
+            tensors.insert(name.to_owned(), tensor);
+            tensors
+        };
+        let patches = "swin_transf.patch_embed.proj.weight";
+        let nothing = Tensor::zeros([0, 3, 4, 4], (Kind::Float, Device::Cpu));
+        for (tensors, what) in [
+            (with(patches, nothing), "swin_embed_dim"),
+            (with(patches, of_shape(&[1, 1, 1 << 58, 1])), "image_size"),
+            (with("encoders.9223372036854775807.norm_1.weight", of_shape(&[1])), "the number of layers"),
+            (with("swin_transf.layers.0.blocks.9223372036854775807.a", of_shape(&[1])), "the number of layers"),
+        ] {
+            let error = infer_config(&tensors, ConfigFile::default()).expect_err("no model is like this");
+            assert!(matches!(error, InferError::OutOfRange(found) if found == what), "{error}");
+        }
+        let lengths = Some(vec![i64::MAX, 1]);
+        let given = ConfigFile { encoder_expansion_lengths: lengths, ..ConfigFile::default() };
+        let error = infer_config(&published(), given).expect_err("no model is like this");
+        assert!(matches!(error, InferError::OutOfRange(_)), "{error}");
     }
 
     #[test]

@@ -43,19 +43,6 @@ impl ImageFormat {
         self.codec().to_mime_type()
     }
 
-    /// The usual file name extension, without the dot.
-    #[must_use]
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpg",
-            Self::Png => "png",
-            Self::WebP => "webp",
-            Self::Gif => "gif",
-            Self::Bmp => "bmp",
-            Self::Tiff => "tiff",
-        }
-    }
-
     /// The decoder's own name of the format.
     pub(super) fn codec(self) -> ::image::ImageFormat {
         match self {
@@ -136,18 +123,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_have_the_usual_media_types_and_extensions() {
+    fn formats_have_the_usual_media_types() {
         let expected = [
-            (ImageFormat::Jpeg, "image/jpeg", "jpg"),
-            (ImageFormat::Png, "image/png", "png"),
-            (ImageFormat::WebP, "image/webp", "webp"),
-            (ImageFormat::Gif, "image/gif", "gif"),
-            (ImageFormat::Bmp, "image/bmp", "bmp"),
-            (ImageFormat::Tiff, "image/tiff", "tiff"),
+            (ImageFormat::Jpeg, "image/jpeg"),
+            (ImageFormat::Png, "image/png"),
+            (ImageFormat::WebP, "image/webp"),
+            (ImageFormat::Gif, "image/gif"),
+            (ImageFormat::Bmp, "image/bmp"),
+            (ImageFormat::Tiff, "image/tiff"),
         ];
-        for (format, media_type, extension) in expected {
+        for (format, media_type) in expected {
             assert_eq!(format.media_type(), media_type);
-            assert_eq!(format.extension(), extension);
         }
     }
 

@@ -1,6 +1,10 @@
 //! The JSON API through the real router, with a real temporary store and a fake model.
 
+mod files;
+mod restoring;
+#[path = "../support/mod.rs"]
 mod support;
+mod uploads;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
@@ -309,24 +313,21 @@ async fn a_full_queue_is_429_with_a_time_to_come_back() {
         tokio::spawn(router.clone().oneshot(request.body(Body::from(png(width, 1))).expect("a request")))
     };
     let first = send(20);
-    tokio::task::spawn_blocking(move || (keeper.entered(), keeper))
-        .then(async |taken| {
-            let (_, keeper) = taken.expect("the first photo reaches the model");
-            // One of these two waits, the other finds the queue full.
-            let (second, third) = (send(21), send(22));
-            let (early, late) = match futures_util::future::select(second, third).await {
-                futures_util::future::Either::Left((early, late))
-                | futures_util::future::Either::Right((early, late)) => (early, late),
-            };
-            let early = support::web::read(early.expect("no panic").expect("infallible")).await;
-            early.problem(429, "queue-full");
-            let wait: u64 = early.header("retry-after").parse().expect("seconds");
-            assert!((1..=60).contains(&wait));
-            drop(keeper);
-            let late = late.await.expect("no panic").expect("infallible");
-            assert_eq!(late.status(), StatusCode::OK);
-        })
-        .await;
+    let keeper = keeper.until_entered().await;
+    // One of these two waits, the other finds the queue full.
+    let (second, third) = (send(21), send(22));
+    let (early, late) = match futures_util::future::select(second, third).await {
+        futures_util::future::Either::Left((early, late)) | futures_util::future::Either::Right((early, late)) => {
+            (early, late)
+        }
+    };
+    let early = support::web::read(early.expect("no panic").expect("infallible")).await;
+    early.problem(429, "queue-full");
+    let wait: u64 = early.header("retry-after").parse().expect("seconds");
+    assert!((1..=60).contains(&wait));
+    drop(keeper);
+    let late = late.await.expect("no panic").expect("infallible");
+    assert_eq!(late.status(), StatusCode::OK);
     let first = first.await.expect("no panic").expect("infallible");
     assert_eq!(first.status(), StatusCode::OK);
 }

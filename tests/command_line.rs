@@ -1,6 +1,10 @@
 //! The program itself: settings from the environment, messages, exit codes.
 
+#[path = "support/program.rs"]
+mod program;
+
 use expansionnet::store::FolderLock;
+use program::program;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -16,11 +20,8 @@ struct Run {
 impl Run {
     fn new(arguments: &[&str]) -> Run {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_expansionnet"));
+        let mut command = program();
         command.args(arguments).current_dir(folder.path());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EXPANSIONNET_")) {
-            command.env_remove(name);
-        }
         Run { folder, command }
     }
 

@@ -1,5 +1,9 @@
 //! `expansionnet evaluate` as a program: captions in files, and the bundled model on a small dataset.
 
+#[path = "support/program.rs"]
+mod program;
+
+use program::program;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
@@ -8,6 +12,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 use trainer::captioner::{Captioner, LoadOptions};
+use trainer::checkpoint::package;
+use trainer::checkpoint::tensors::digest;
 use trainer::data::{FeatureKind, FeatureWriter};
 
 const ALL_METRICS: [&str; 8] = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr-D", "SPICE"];
@@ -21,13 +27,8 @@ fn repository(path: &str) -> PathBuf {
 }
 
 /// The program in a folder of its own, without METEOR and SPICE.
-fn program(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_expansionnet"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("EXPANSIONNET_") {
-            command.env_remove(name);
-        }
-    }
+fn evaluate(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = program();
     command.arg("evaluate").args(arguments).current_dir(folder).env("EXPANSIONNET_MODEL__DEVICE", "cpu");
     // A thread each: tests run side by side.
     command.env("EXPANSIONNET_MODEL__THREADS", "1").env("EXPANSIONNET_MODEL__PATH", repository("models/default"));
@@ -80,7 +81,7 @@ fn captions_in_a_file_get_the_figures_of_pycocoevalcap() {
     let entries: Vec<Value> = cases.iter().enumerate().map(entry).collect();
     fs::write(folder.path().join("captions.json"), json!(entries).to_string()).expect("writable");
 
-    let (stdout, _) = succeed(program(folder.path(), &["--captions", "captions.json", "--json"]));
+    let (stdout, _) = succeed(evaluate(folder.path(), &["--captions", "captions.json", "--json"]));
     let report: Value = serde_json::from_str(&stdout).expect("is JSON");
     for metric in ["BLEU-1", "BLEU-4", "ROUGE-L", "CIDEr-D"] {
         assert_close(&report[metric]["corpus"], &expected["scores"][metric]["corpus"]);
@@ -89,7 +90,7 @@ fn captions_in_a_file_get_the_figures_of_pycocoevalcap() {
     let why = report["METEOR"]["unavailable"].as_str().expect("a reason");
     assert!(why.contains("meteor/meteor-1.5.jar is not there") && report["METEOR"]["corpus"].is_null(), "{why}");
 
-    let (table, _) = succeed(program(folder.path(), &["--captions", "captions.json"]));
+    let (table, _) = succeed(evaluate(folder.path(), &["--captions", "captions.json"]));
     for part in ["140.4", "METEOR is unavailable: ", "Swin-L", "images are too few"] {
         assert!(table.contains(part), "{part} is missing in {table}");
     }
@@ -105,7 +106,7 @@ fn captions_in_a_file_get_the_figures_of_pycocoevalcap() {
     fs::write(folder.path().join("annotations.json"), json!({ "annotations": annotations }).to_string())
         .expect("writable");
     let coco = ["--results", "results.json", "--annotations", "annotations.json"];
-    assert_eq!(succeed(program(folder.path(), &coco)).0, table);
+    assert_eq!(succeed(evaluate(folder.path(), &coco)).0, table);
 }
 
 /// A folder with a dataset of the fixtures' pictures: 2 of the split val, 6 of test, 2 of which in `photos`.
@@ -141,7 +142,7 @@ fn dataset_with(times: i64) -> TempDir {
 
 /// The program on the dataset of its folder.
 fn on_dataset(folder: &TempDir, output: &str, more: &[&str]) -> Command {
-    let mut command = program(folder.path(), &["--dataset", "dataset.json", "--images", "images"]);
+    let mut command = evaluate(folder.path(), &["--dataset", "dataset.json", "--images", "images"]);
     command.args(["--output", output]).args(more);
     command
 }
@@ -167,7 +168,7 @@ fn a_model_is_judged_and_every_file_written() {
 
     // The captions are those of `caption`, in the order of the dataset.
     let results = read_json(&out.join("captions_test_beam3_results.json"));
-    let caption = Command::new(env!("CARGO_BIN_EXE_expansionnet"))
+    let caption = program()
         .args(["caption", "--beam-size", "3", "--device", "cpu", "--model"])
         .arg(repository("models/default"))
         .arg(folder.path().join("images/photos/landscape_q95.jpg"))
@@ -199,6 +200,10 @@ fn a_model_is_judged_and_every_file_written() {
     assert_close(&of_test["metrics"]["ROUGE-L"], &outcomes[3]["ROUGE-L"]["corpus"]);
     assert!(of_test["metrics"].get("METEOR").is_none() && of_test["images"] == 6, "{of_test}");
 
+    let (compared, _) = succeed(evaluate(folder.path(), &["--compare", "out/report.json", "out"]));
+    assert!(compared.contains("test split: 6 images that both have, of 6 and 6"), "{compared}");
+    assert_eq!(compared.matches("  +0.0 [+0.0, +0.0]\n").count(), 8, "two metrics of four searches: {compared}");
+
     let page = fs::read_to_string(out.join("report.html")).expect("is there");
     assert!(page.contains("data:image/jpeg;base64,") && page.contains("Worst captions by CIDEr-D, beam 3"));
     assert!(!page.contains("src=\"http") && !page.contains("href="), "it needs no other file");
@@ -214,12 +219,15 @@ fn images_can_be_chosen_by_folder_and_number() {
     assert!(table.contains("default, test split (photos): 2 images") && table.contains("paper, ensemble"), "{table}");
     let results = read_json(&folder.path().join("out/captions_test_beam1_results.json"));
     assert_eq!((&results[0]["image_id"], &results[1]["image_id"]), (&json!(22), &json!(24)));
-    let (table, _) = succeed(on_dataset(&folder, "out", &["--limit", "3", "--beam-size", "1"]));
+    let (table, _) = succeed(on_dataset(&folder, "out", &["--limit", "3", "--beam-size", "2"]));
     assert!(table.contains("test split: 3 images"), "{table}");
+    assert!(!folder.path().join("out/captions_test_beam1_results.json").exists(), "the report does not know it");
+    assert!(folder.path().join("out/captions_test_beam2_results.json").exists());
 
     let fault_of = |arguments: &[&str]| fault(on_dataset(&folder, "other", arguments));
     assert!(fault_of(&["--filepath", "drawings"]).contains("values of `filepath` there: photos, shapes"));
-    assert!(fault_of(&["--beam-size", "0"]).contains("must be 1 or more"));
+    assert!(fault_of(&["--beam-size", "0"]).contains("--beam-size must be from 1 to 500, not 0"));
+    assert!(fault_of(&["--limit", "0"]).contains("--limit must be 1 or more"));
     fs::remove_file(folder.path().join("images/shapes/square.png")).expect("was there");
     assert!(fault_of(&[]).contains("1 of 6 images are not in images: shapes/square.png"));
     assert!(!folder.path().join("other").exists(), "found before any work");
@@ -234,6 +242,11 @@ fn an_image_without_captions_is_named_before_any_work() {
         dataset["images"][place]["sentences"] = json!([]);
     }
     fs::write(&file, dataset.to_string()).expect("writable");
+    let empty = dataset.to_string().replace("\"val\"", "\"test\"");
+    fs::write(folder.path().join("empty.json"), empty).expect("writable");
+    let val = ["--dataset", "empty.json", "--images", "images", "--output", "out", "--split", "val"];
+    let message = fault(evaluate(folder.path(), &val));
+    assert!(message.contains("no images in the split val: name another one by --split"), "{message}");
     let message = fault(on_dataset(&folder, "out", &[]));
     assert!(message.contains("2 of 6 images of the split test have no captions"), "{message}");
     assert!(message.contains("number 22 (photos/landscape_q95.jpg)"), "{message}");
@@ -316,7 +329,7 @@ fn features_of_a_file_take_the_place_of_images() {
     writer.finish().expect("closed");
 
     let with_features = |more: &[&str]| {
-        let mut command = program(folder.path(), &["--dataset", "dataset.json", "--features", "features.hdf5"]);
+        let mut command = evaluate(folder.path(), &["--dataset", "dataset.json", "--features", "features.hdf5"]);
         command.args(["--output", "features", "--beam-size", "3"]).args(more);
         command
     };
@@ -327,6 +340,22 @@ fn features_of_a_file_take_the_place_of_images() {
     let page = fs::read_to_string(folder.path().join("features/report.html")).expect("is there");
     assert!(!page.contains("<img"), "there are no photos");
     assert!(fault(with_features(&[])).contains("has no features of 4 of 6 images"));
+
+    // What a run's features were made of lies beside them.
+    let (config, mut weights) = package::weights(&repository("models/default")).expect("is a model folder");
+    weights.retain(|name, _| name.starts_with("efficientnet."));
+    let backbone = digest(&weights).expect("numbers");
+    let made_of = |backbone: &str, image_size: i64| {
+        let text = json!({ "backbone": backbone, "rounded": backbone, "image_size": image_size, "variety": null });
+        fs::write(folder.path().join("made-of.json"), text.to_string()).expect("writable");
+    };
+    made_of("another", config.image_size);
+    let message = fault(with_features(&["--limit", "2"]));
+    assert!(message.contains("features.hdf5 was made by another backbone than that of the model"), "{message}");
+    made_of(&backbone, 64);
+    let message = fault(with_features(&["--limit", "2"]));
+    assert!(message.contains("was made of photos of 64 x 64 pixels"), "{message}");
+    made_of(&backbone, config.image_size);
 
     // Photos beside features only illustrate the page, and may be missing or broken.
     let with_photos = || {

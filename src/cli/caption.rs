@@ -1,37 +1,48 @@
 //! `expansionnet caption`: captions on the command line, by the same intake and worker as the server's.
 
-use super::said;
-use crate::captioning::{CaptionService, Folders, Intake, Loaded, Photo};
-use crate::config::{Config, LogFormat};
+mod photos;
+
+use super::{beams, names_of, remark, said};
+use crate::captioning::{CaptionService, Folders, Intake, Loaded, Photo, QueueSettings};
+use crate::config::{CaptioningConfig, Config, LogFormat};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use trainer::captioner::{Caption, Captioner, SearchOptions};
 use trainer::device::{DeviceChoice, PrecisionChoice};
 
 /// Caption photos without a server
 ///
 /// Prints one line a photo, in the order given. When a photo cannot be captioned, the others still are,
-/// and the exit code is 1.
+/// and the exit code is 1. A photo takes as long as it takes: the server's time limit does not hold here.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct CaptionPhotos {
-    /// Photos: JPEG, PNG, WebP, GIF, BMP or TIFF, whatever their names
-    #[arg(required = true, value_name = "IMAGE")]
+    /// Photos (JPEG, PNG, WebP, GIF, BMP or TIFF, whatever their names), folders of them, or - for standard input
+    ///
+    /// Of a folder, and of the folders in it, what ends in .jpg, .png and the like is taken, in the order of names;
+    /// links to folders are not followed.
+    #[arg(required_unless_present = "list", value_name = "IMAGE")]
     images: Vec<PathBuf>,
+
+    /// File with further photos or folders, one path a line; - for standard input
+    #[arg(long, value_name = "FILE")]
+    list: Option<PathBuf>,
 
     /// Settings file [default: config.toml in the working directory, where there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Model folder [default: model.path, with model.ensemble]
+    /// Model folder; several are an ensemble [default: model.path, with model.ensemble]
     #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    model: Vec<PathBuf>,
 
     /// Beams of the search: 1 is greedy, more is slower and a little better [default: captioning.beam_size]
     #[arg(long, value_name = "N")]
@@ -57,6 +68,17 @@ pub(super) struct CaptionPhotos {
     #[arg(long)]
     json: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  expansionnet caption photo.jpg
+  expansionnet caption --json photos > captions.jsonl           a folder, and the folders in it
+  find /coco -name '*.jpg' | expansionnet caption --list -      as many as there are
+  expansionnet caption --model models/a --model models/b photo.jpg
+  curl https://example.org/photo.jpg | expansionnet caption -";
+
+/// Longer than anybody waits. Where nobody else waits for the model, there is no reason to give a photo up.
+const PATIENCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// One line of JSON output.
 #[derive(Serialize)]
@@ -89,38 +111,44 @@ impl CaptionPhotos {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         super::start_logging("warn", LogFormat::Pretty);
         let mut config = Config::load(self.config.as_deref())?;
-        if let Some(model) = &self.model {
-            config.model.path.clone_from(model);
-            config.model.ensemble.clear();
+        if let Some((first, others)) = self.model.split_first() {
+            config.model.path.clone_from(first);
+            config.model.ensemble = others.to_vec();
         }
         config.model.device = self.device.unwrap_or(config.model.device);
         config.model.precision = self.precision.unwrap_or(config.model.precision);
-        tokio::runtime::Runtime::new()?.block_on(self.caption_all(config))
+        let photos = photos::find(&self.images, self.list.as_deref())?;
+        tokio::runtime::Runtime::new()?.block_on(self.caption_all(config, &photos))
     }
 
-    async fn caption_all(&self, config: Config) -> anyhow::Result<ExitCode> {
-        let (folder, options) = (config.model.path.clone(), config.load_options());
-        let queue = super::queue_settings(&config.captioning);
+    async fn caption_all(&self, config: Config, photos: &[PathBuf]) -> anyhow::Result<ExitCode> {
+        let options = config.load_options();
+        let queue = queue_settings(&config.captioning, self.beam_size);
         let folders = Folders::new(&config.model).configured;
+        let model = names_of(&folders);
         let service = CaptionService::start(queue, move || Captioner::load_ensemble(&folders, &options))?;
         let loaded = service.ready().await;
-        let loaded = loaded.map_err(|reason| anyhow!("the model {} cannot be used: {reason}", folder.display()))?;
+        let loaded = loaded.map_err(|reason| anyhow!("the model {model} cannot be used: {reason}"))?;
         let (search, candidates) = self.search_options(&config, &loaded)?;
         let intake = Intake::new(config.image_limits(), config.image.max_concurrent_decodes);
 
-        let work = self.images.iter().map(|path| {
+        let work = photos.iter().map(|path| {
             let (service, intake, loaded) = (&service, &intake, &loaded);
             async move { (path, caption_one(path, service, intake, loaded, search).await) }
         });
         // Enough at a time to fill the model's batches, and no more than may wait for it.
         let at_once = queue.max_batch_size.min(queue.capacity);
         let mut outcomes = futures_util::stream::iter(work).buffered(at_once);
-        let progress = progress_bar(self.images.len());
+        let progress = progress_bar(photos.len());
         let mut failures = 0;
         while let Some((path, outcome)) = outcomes.next().await {
             progress.inc(1);
             failures += usize::from(outcome.is_err());
-            progress.suspend(|| self.print(path, &outcome, candidates))?;
+            match progress.suspend(|| self.print(path, &outcome, candidates)) {
+                // Whoever read them, `head` for one, has what they wanted.
+                Err(error) if is_closed_pipe(&error) => break,
+                printed => printed?,
+            }
         }
         progress.finish_and_clear();
         drop(outcomes);
@@ -133,14 +161,14 @@ impl CaptionPhotos {
 
     fn search_options(&self, config: &Config, loaded: &Loaded) -> anyhow::Result<(SearchOptions, usize)> {
         let longest = loaded.info.max_length;
+        // A search has no more beams than there are words to begin with.
+        let most_beams = beams::MOST.min(loaded.info.vocab_size);
         let search = SearchOptions {
-            beam_size: self.beam_size.unwrap_or(config.captioning.beam_size),
+            beam_size: self.beam_size.unwrap_or(config.captioning.beam_size.min(most_beams)),
             max_length: self.max_length.unwrap_or(longest),
             unrepeated_first: config.captioning.unrepeated_first,
         };
-        if search.beam_size == 0 {
-            bail!("--beam-size must be 1 or more");
-        }
+        beams::check(search.beam_size, most_beams)?;
         if !(2..=longest).contains(&search.max_length) {
             bail!("--max-length must be from 2 to {longest} with this model, not {}", search.max_length);
         }
@@ -175,11 +203,22 @@ impl CaptionPhotos {
                     let line = serde_json::json!({ "image": path.to_string_lossy(), "error": said(error) });
                     writeln!(out, "{line}")?;
                 }
-                eprintln!("{}: {}", path.display(), said(error));
+                remark(format_args!("{}: {}", path.display(), said(error)));
             }
         }
         Ok(())
     }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// As the server's, but that photos wait as long as it takes; few are searched at once with many beams.
+fn queue_settings(captioning: &CaptioningConfig, beam_size: Option<usize>) -> QueueSettings {
+    let settings = super::queue_settings(captioning);
+    let at_once = beams::photos_at_once(beam_size.unwrap_or(captioning.beam_size));
+    QueueSettings { timeout: PATIENCE, max_batch_size: settings.max_batch_size.min(at_once), ..settings }
 }
 
 async fn caption_one(
@@ -189,10 +228,7 @@ async fn caption_one(
     loaded: &Loaded,
     search: SearchOptions,
 ) -> anyhow::Result<Outcome> {
-    if path.is_dir() {
-        bail!("this is a folder: name the photos in it, e.g. {}/*.jpg", path.display());
-    }
-    let bytes = tokio::fs::read(path).await?;
+    let bytes = photos::read(path).await?;
     // The pixels are dropped at once: only the model's input waits in the queue.
     let Photo { prepared, decode_ms, .. } = intake.read(bytes, Arc::clone(&loaded.prepare)).await?;
     let captioned = service.caption(prepared, search).await?;
@@ -215,5 +251,27 @@ fn progress_bar(photos: usize) -> ProgressBar {
     match style {
         Ok(style) => ProgressBar::new(photos as u64).with_style(style),
         Err(_) => ProgressBar::new(photos as u64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn photos_wait_as_long_as_it_takes() {
+        let mut captioning = Config::defaults().expect("valid defaults").captioning;
+        captioning.request_timeout_seconds = 1;
+        let settings = queue_settings(&captioning, None);
+        assert!(settings.timeout > Duration::from_secs(30 * 24 * 60 * 60));
+        assert_eq!(settings.max_batch_size, captioning.max_batch_size);
+        assert_eq!(queue_settings(&captioning, Some(400)).max_batch_size, 1, "memory grows with the beams' square");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_apart_from_other_failures() {
+        assert!(is_closed_pipe(&io::Error::from(ErrorKind::BrokenPipe).into()));
+        assert!(!is_closed_pipe(&io::Error::from(ErrorKind::StorageFull).into()));
+        assert!(!is_closed_pipe(&anyhow!("the search gave no caption")));
     }
 }

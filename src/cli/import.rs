@@ -67,23 +67,23 @@ impl Import {
         spinner.enable_steady_tick(Duration::from_millis(100));
         let report = import(&options).with_context(|| format!("{} was not imported", options.checkpoint.display()))?;
         spinner.finish_and_clear();
-        print_report(&options, &report);
+        print_report(&options, &report)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn print_report(options: &ImportOptions, report: &ImportReport) {
-    println!(
+fn print_report(options: &ImportOptions, report: &ImportReport) -> anyhow::Result<()> {
+    super::print(format_args!(
         "{}: {} weights, {} words, backbone {}",
         options.output.display(),
         report.parameters,
         report.config.vocab_size,
         report.config.backbone.name()
-    );
-    println!("largest rounding of a weight: {:.1e}", report.largest_rounding);
-    for (kind, count) in by_last_word(&report.unused) {
-        println!("left out, as the model computes or does not need it: {kind} ({count})");
-    }
+    ))?;
+    super::print(format_args!("largest rounding of a weight: {:.1e}", report.largest_rounding))?;
+    by_last_word(&report.unused).into_iter().try_for_each(|(kind, count)| {
+        super::print(format_args!("left out, as the model computes or does not need it: {kind} ({count})"))
+    })
 }
 
 /// Names by what they end in, which is what they are, with how many there are of each.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod backup;
+mod beams;
 mod caption;
 mod completions;
 mod evaluate;
@@ -18,10 +19,11 @@ use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as ChoiceError;
+use std::fmt::Display;
 use std::fs::Permissions;
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
@@ -42,7 +44,7 @@ Examples:
   expansionnet serve                              the page on http://127.0.0.1:8080
   expansionnet serve --address 0.0.0.0:80         for the whole network
   expansionnet caption photo.jpg                  a caption, without a server
-  expansionnet caption --json *.jpg > out.jsonl   many, for programs
+  expansionnet caption --json photos > out.jsonl  a folder of them, for programs
   expansionnet admin set-password                 for signing in at /sign-in
   expansionnet evaluate --captions captions.json  the table of the papers, for any captions
   expansionnet backup backup.tar                  everything that is kept, while serving
@@ -95,6 +97,30 @@ fn start_logging(default: &str, format: LogFormat) {
         LogFormat::Pretty => log.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
     }
+}
+
+/// Writes a line to standard error; whoever has closed it does not want to know, and the work goes on.
+fn remark(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Prints text and the end of its line to standard output.
+fn print(text: impl Display) -> anyhow::Result<()> {
+    write_out(format!("{text}\n").as_bytes())
+}
+
+/// Writes to standard output; whoever has closed it, `head` for one, has what they wanted.
+fn write_out(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("standard output"),
+    }
+}
+
+/// The folders of a model, or of an ensemble, for messages.
+fn names_of(folders: &[PathBuf]) -> String {
+    folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" with ")
 }
 
 /// How the queue behaves, by the settings.

@@ -1,20 +1,20 @@
 //! `expansionnet train` and `expansionnet features`: the phases of a recipe, from the command line.
 
 mod check;
+mod text;
 
 use super::choice;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use trainer::device::DeviceChoice;
-use trainer::training::events::{Listener, json_lines};
+use trainer::training::events::json_lines;
 use trainer::training::recipe::{self, PAPER};
-use trainer::training::{Event, Events, Outcome, Phase, Recipe, Run, RunFolder, TrainError};
+use trainer::training::{Events, Outcome, Phase, Recipe, Run, RunFolder, TrainError};
 
 /// Exit code of a run that was asked to stop and has saved its state.
 const STOPPED: u8 = 3;
@@ -81,7 +81,7 @@ struct RunArguments {
 enum EventFormat {
     /// One JSON object a line.
     Json,
-    /// For people.
+    /// For people: a progress bar, or a line every half minute where the output goes to a file.
     Text,
     /// Not at all: whoever wants to know reads events.jsonl.
     None,
@@ -153,7 +153,7 @@ impl RunArguments {
         let mut events = Events::kept_in(&path).with_context(|| format!("{} can't be opened", path.display()))?;
         match self.events {
             EventFormat::Json => events.listen(json_lines(std::io::stdout())),
-            EventFormat::Text => events.listen(for_people()),
+            EventFormat::Text => events.listen(text::for_people()),
             EventFormat::None => {}
         }
         Ok(events)
@@ -175,63 +175,5 @@ impl RunArguments {
         let run = Run::begin(recipe, folder, device, &stop)?;
         run.keep_recipe(phases.iter().copied())?;
         run.run(phases.iter().copied(), events)
-    }
-}
-
-/// A progress bar with loss, pace and time left, and a line for whatever stays of interest.
-fn for_people() -> Listener {
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len}  {msg}") {
-        bar.set_style(style);
-    }
-    let mut figures = String::new();
-    Box::new(move |line| match &line.event {
-        Event::Started { iteration, iterations, device, .. } => {
-            let phase = line.phase.as_deref().unwrap_or_default();
-            bar.set_prefix(phase.to_owned());
-            bar.set_length(*iterations);
-            bar.set_position(*iteration);
-            bar.suspend(|| println!("{phase}: from {iteration} of {iterations} on {device}"));
-        }
-        Event::Metric { name, value, .. } if name == "loss" => figures = format!("loss {value:.3}"),
-        Event::Metric { name, value, .. } if name == "reward" => figures += &format!(", reward {value:.3}"),
-        Event::Metric { .. } => {}
-        Event::Progress { iteration, per_second, seconds_left, .. } => {
-            bar.set_position(*iteration);
-            bar.set_message(format!("{figures}  {per_second:.1}/s, {} left", duration(*seconds_left)));
-        }
-        Event::Evaluation { iteration, images, metrics } => {
-            let metrics: Vec<String> =
-                metrics.iter().map(|(name, value)| format!("{name} {:.1}", 100. * value)).collect();
-            bar.suspend(|| println!("{iteration}: {} ({images} images)", metrics.join("  ")));
-        }
-        Event::Sample { image, caption, .. } => bar.suspend(|| println!("  image {image}: {caption}")),
-        Event::Checkpoint { path, best: true, .. } => bar.suspend(|| println!("best so far: {path}")),
-        Event::Checkpoint { .. } => {}
-        Event::Warning { message } => bar.suspend(|| eprintln!("warning: {message}")),
-        Event::Log { message } => bar.suspend(|| println!("{message}")),
-        Event::Finished { reason, .. } => {
-            bar.suspend(|| println!("{}: {reason}", line.phase.as_deref().unwrap_or_default()));
-        }
-    })
-}
-
-/// `2 h 05 min`, `12 min` or `40 s`.
-fn duration(seconds: f64) -> String {
-    let minutes = (seconds / 60.) as u64;
-    match minutes {
-        0 => format!("{seconds:.0} s"),
-        1..60 => format!("{minutes} min"),
-        _ => format!("{} h {:02} min", minutes / 60, minutes % 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-
-    #[test]
-    fn durations_are_short() {
-        assert_eq!([40.4, 725., 7500.].map(duration), ["40 s", "12 min", "2 h 05 min"]);
     }
 }

@@ -31,6 +31,9 @@ pub(super) struct MakeVocabulary {
     force: bool,
 }
 
+/// What stands in every vocabulary beside the words of captions.
+const SPECIAL: [&str; 4] = ["PAD", "SOS", "EOS", "UNK"];
+
 const EXAMPLES: &str = "\
 Examples:
   expansionnet vocabulary --dataset dataset_coco.json --output vocab.json
@@ -38,6 +41,9 @@ Examples:
 
 impl MakeVocabulary {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if self.min_occurrences == 0 {
+            bail!("--min-occurrences must be 1 or more");
+        }
         let output = match self.output.is_dir() {
             true => self.output.join("vocab.json"),
             false => self.output,
@@ -48,18 +54,20 @@ impl MakeVocabulary {
         let dataset = Dataset::read(&self.dataset)?;
         let built = build_vocabulary(dataset.training_captions(), self.min_occurrences)?;
         super::write_whole(&output, &built.vocabulary.to_json()?)?;
-        println!(
-            "{}: {} words of {} that {} training images have",
+        let words = built.vocabulary.len();
+        super::print(format_args!(
+            "{}: {words} words: {} of the {} that {} training images have, and {}",
             output.display(),
-            built.vocabulary.len(),
+            words - SPECIAL.len(),
             built.distinct_words,
-            dataset.train.len()
-        );
-        println!(
+            dataset.train.len(),
+            SPECIAL.join(", ")
+        ))?;
+        super::print(format_args!(
             "longest caption: {} words with SOS and EOS; max_length for a model: {}",
             built.longest_caption,
             built.max_length()
-        );
+        ))?;
         Ok(ExitCode::SUCCESS)
     }
 }

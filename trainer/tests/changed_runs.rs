@@ -47,12 +47,17 @@ fn package(made: &MadeDataset, phase: &str) -> Result<PathBuf, TrainError> {
 
 /// Begins a phase, and has it stop after its first checkpoint.
 fn begin(made: &MadeDataset, recipe: &Recipe, phase: &str) {
+    stop_at(made, recipe, phase, |event| matches!(event, Event::Checkpoint { .. }));
+}
+
+/// Begins a phase, and has it save and stop once such an event is told.
+fn stop_at(made: &MadeDataset, recipe: &Recipe, phase: &str, is_it: impl Fn(&Event) -> bool + 'static) {
     let stop = Arc::new(AtomicBool::new(false));
     let run = Run::open(recipe, &made.path("run"), Device::Cpu, &stop).expect("opens");
     let mut events = Events::default();
     let stopping = Arc::clone(&stop);
     events.listen(Box::new(move |line| {
-        stopping.fetch_or(matches!(line.event, Event::Checkpoint { .. }), Ordering::Relaxed);
+        stopping.fetch_or(is_it(&line.event), Ordering::Relaxed);
     }));
     assert_eq!(run.run(Some(phase), &mut events).expect("stops"), Outcome::Stopped);
 }
@@ -178,15 +183,7 @@ fn a_state_of_other_words_is_no_start() {
 fn features_that_are_half_done_are_no_start() {
     let made = MadeDataset::new();
     let recipe = recipe(&made, &["features.batch_size=1"]);
-    let stop = Arc::new(AtomicBool::new(false));
-    let run = Run::open(&recipe, &made.path("run"), Device::Cpu, &stop).expect("opens");
-    let mut events = Events::default();
-    let stopping = Arc::clone(&stop);
-    events.listen(Box::new(move |line| {
-        stopping.fetch_or(matches!(line.event, Event::Progress { .. }), Ordering::Relaxed);
-    }));
-    assert_eq!(run.run(Some("features"), &mut events).expect("stops"), Outcome::Stopped);
-    drop(run);
+    stop_at(&made, &recipe, "features", |event| matches!(event, Event::Progress { .. }));
     let report = check(&recipe, &made.path("run"), Device::Cpu, ["xe"], None).expect("looks");
     assert!(report.has_errors(), "{report:?}");
     let error = train(&made, &recipe, &["xe"]).expect_err("a part of the features");
@@ -266,16 +263,8 @@ fn features_go_on_where_most_of_what_is_left_is_missing() {
         fs::remove_file(made.path(&format!("images/{colour}-disc.png"))).expect("was there");
     }
     let recipe = recipe(&made, &[]);
-    let stop = Arc::new(AtomicBool::new(false));
-    let run = Run::open(&recipe, &made.path("run"), Device::Cpu, &stop).expect("opens");
-    let mut events = Events::default();
-    let stopping = Arc::clone(&stop);
-    events.listen(Box::new(move |line| {
-        stopping.fetch_or(matches!(line.event, Event::Progress { .. }), Ordering::Relaxed);
-    }));
-    assert_eq!(run.run(Some("features"), &mut events).expect("stops"), Outcome::Stopped);
-    stop.store(false, Ordering::Relaxed);
-    assert_eq!(run.run(Some("features"), &mut Events::default()).expect("goes on"), Outcome::Completed);
+    stop_at(&made, &recipe, "features", |event| matches!(event, Event::Progress { .. }));
+    assert_eq!(train(&made, &recipe, &["features"]).expect("goes on"), Outcome::Completed);
     let stored = FeatureReader::open(&made.path("run/features/features.hdf5")).expect("opens");
     assert_eq!(stored.len(), 6);
 }

@@ -1,5 +1,6 @@
 //! Captions with their references, as they are judged: from a file of ours, or COCO's two files.
 
+use crate::cli::remark;
 use anyhow::{Context, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,10 @@ impl Case {
         check(results, &cases)?;
         let without_result = references.len() - cases.len();
         if without_result > 0 {
-            eprintln!("{without_result} images of {} have no result and are left out", annotations.display());
+            remark(format_args!(
+                "{without_result} images of {} have no result and are left out",
+                annotations.display()
+            ));
         }
         Ok(cases)
     }
@@ -98,7 +102,7 @@ pub(super) fn judge(cases: &[Case], metrics: &EvaluationSettings) -> anyhow::Res
     Ok(evaluate(&candidates, metrics)?)
 }
 
-fn read_json<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
+pub(super) fn read_json<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
     let text = fs::read(file).with_context(|| file.display().to_string())?;
     serde_json::from_slice(&text).with_context(|| format!("{} is laid out otherwise", file.display()))
 }

@@ -5,7 +5,10 @@ use super::events::EventLog;
 use super::output::{Evaluation, Outcome, Photos};
 use super::progress::Reporter;
 use super::table::Table;
+use super::titles::titled;
 use super::{ModelRun, output};
+use crate::captioning::Folders;
+use crate::cli::{beams, names_of, remark};
 use crate::config::Config;
 use anyhow::{Context, anyhow, bail};
 use sha2::{Digest, Sha256};
@@ -18,6 +21,7 @@ use trainer::data::karpathy::find_images;
 use trainer::data::{Dataset, FeatureReader, Image, Split};
 use trainer::evaluation::{CaptionLog, FileStamp, Origin, RunOptions, Source, caption_images};
 use trainer::metrics::EvaluationSettings;
+use trainer::training::check_features;
 
 /// Every caption as it was made, in the output folder.
 const LOG: &str = "captions.jsonl";
@@ -42,19 +46,22 @@ impl ModelRun {
         let images: Vec<Image> = chosen.iter().flat_map(|chosen| chosen.images.iter().cloned()).collect();
         // All of them before any work starts.
         let photos = self.photos(&images)?;
+        let models = self.models(&config);
+        self.refuse_foreign_features(&models)?;
         fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
 
-        let captioner = self.load(config.clone())?;
+        let captioner = self.load(&models, config.clone())?;
         let dataset_hash = file_hash(dataset)?;
         let mut log = CaptionLog::open(&folder.join(LOG), &self.origin(&captioner, &dataset_hash)?)?;
         let source = self.source(&captioner, &images, &photos, &config)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let max_length = captioner.info().max_length;
+        let most_beams = beam_sizes.last().copied().unwrap_or(1);
         let options = RunOptions {
             beam_sizes: beam_sizes.clone(),
             max_length,
             unrepeated_first: self.unrepeated_first,
-            batch_size: self.batch_size,
+            batch_size: self.batch_size.min(beams::photos_at_once(most_beams)),
             threads,
         };
         let ids: Vec<i64> = images.iter().map(|image| image.id).collect();
@@ -65,23 +72,25 @@ impl ModelRun {
         })?;
 
         let outcomes = judge(&chosen, &beam_sizes, &log, metrics)?;
-        let (model, filepath) = (captioner.info(), self.filepath.as_slice());
+        let (model, filepath) = (titled(captioner.info(), &models), self.filepath.as_slice());
         let unrepeated_first = self.unrepeated_first;
-        let evaluation = Evaluation { model, dataset, dataset_hash, filepath, max_length, unrepeated_first, outcomes };
+        let evaluation =
+            Evaluation { model: &model, dataset, dataset_hash, filepath, max_length, unrepeated_first, outcomes };
         output::write(folder, &evaluation, &photos, &config.image_limits())?;
         events.end(&evaluation.outcomes);
         super::print(&match json {
             true => serde_json::to_string_pretty(&evaluation)?,
             false => evaluation.tables().iter().map(Table::to_string).collect::<Vec<_>>().join("\n"),
         })?;
-        eprintln!("the reports are in {}: start with report.html", folder.display());
+        remark(format_args!("the reports are in {}: start with report.html", folder.display()));
         Ok(())
     }
 
     /// Each once, in order.
     fn beam_sizes(&self) -> anyhow::Result<Vec<usize>> {
-        if self.beam_size.contains(&0) || self.batch_size == 0 {
-            bail!("--beam-size and --batch-size must be 1 or more");
+        self.beam_size.iter().try_for_each(|&beams| beams::check(beams, beams::MOST))?;
+        if self.batch_size == 0 {
+            bail!("--batch-size must be 1 or more");
         }
         Ok(BTreeSet::from_iter(self.beam_size.iter().copied()).into_iter().collect())
     }
@@ -90,10 +99,17 @@ impl ModelRun {
     fn choose(&self, dataset: &Dataset) -> anyhow::Result<Vec<Chosen>> {
         let wanted = |image: &&Image| self.filepath.is_empty() || self.filepath.contains(&image.folder);
         let limit = self.limit.unwrap_or(usize::MAX);
+        if limit == 0 {
+            bail!("--limit must be 1 or more");
+        }
         let choose = |&split: &Split| {
-            let images: Vec<Image> = dataset.split(split).iter().filter(wanted).take(limit).cloned().collect();
+            let all = dataset.split(split);
+            if all.is_empty() {
+                bail!("the dataset has no images in the split {split}: name another one by --split");
+            }
+            let images: Vec<Image> = all.iter().filter(wanted).take(limit).cloned().collect();
             if images.is_empty() {
-                let there: BTreeSet<&str> = dataset.split(split).iter().map(|image| image.folder.as_str()).collect();
+                let there: BTreeSet<&str> = all.iter().map(|image| image.folder.as_str()).collect();
                 let there = there.into_iter().collect::<Vec<_>>().join(", ");
                 bail!("there are no such images in the split {split}; values of `filepath` there: {there}");
             }
@@ -113,22 +129,32 @@ impl ModelRun {
         let missing = images.len() - found.len();
         if missing > 0 {
             let (images, folder) = (images.len(), folder.display());
-            eprintln!("{missing} of {images} images are not in {folder}: report.html does without their photos");
+            remark(format_args!(
+                "{missing} of {images} images are not in {folder}: report.html does without their photos"
+            ));
         }
         Ok(found)
     }
 
-    fn load(&self, mut config: Config) -> anyhow::Result<Captioner> {
+    /// The folders of the model, or of the ensemble.
+    fn models(&self, config: &Config) -> Vec<PathBuf> {
+        match self.model.is_empty() {
+            true => Folders::new(&config.model).configured,
+            false => self.model.clone(),
+        }
+    }
+
+    /// Features of another backbone, or of photos of another size, would be captioned as well, and wrongly.
+    fn refuse_foreign_features(&self, models: &[PathBuf]) -> anyhow::Result<()> {
+        let Some(features) = &self.features else { return Ok(()) };
+        Ok(models.iter().try_for_each(|model| check_features(features, model))?)
+    }
+
+    fn load(&self, models: &[PathBuf], mut config: Config) -> anyhow::Result<Captioner> {
         config.model.device = self.device.unwrap_or(config.model.device);
         config.model.precision = self.precision.unwrap_or(config.model.precision);
-        let mut folders = self.model.clone();
-        if folders.is_empty() {
-            folders.push(config.model.path.clone());
-            folders.extend(config.model.ensemble.iter().cloned());
-        }
-        let names = || folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" with ");
-        Captioner::load_ensemble(&folders, &config.load_options())
-            .map_err(|reason| anyhow!("the model {} cannot be used: {reason}", names()))
+        Captioner::load_ensemble(models, &config.load_options())
+            .map_err(|reason| anyhow!("the model {} cannot be used: {reason}", names_of(models)))
     }
 
     fn origin(&self, captioner: &Captioner, dataset_hash: &str) -> anyhow::Result<Origin> {

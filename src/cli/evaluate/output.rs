@@ -4,10 +4,12 @@ use super::cases::{Case, Id};
 use super::page;
 use super::table::{Table, warning};
 use crate::cli::write_whole;
+use anyhow::Context;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use trainer::captioner::ModelInfo;
 use trainer::data::Split;
@@ -53,16 +55,37 @@ struct CocoResult<'a> {
 
 /// Writes every file, each beside its place and then renamed.
 pub(super) fn write(folder: &Path, evaluation: &Evaluation, photos: &Photos, limits: &Limits) -> anyhow::Result<()> {
+    remove_stale(folder, &evaluation.outcomes)?;
     for outcome in &evaluation.outcomes {
         let results = outcome.cases.iter();
         let results: Vec<_> = results.map(|case| CocoResult { image_id: &case.id, caption: &case.candidate }).collect();
-        let name = format!("captions_{}_beam{}_results.json", outcome.split, outcome.beam_size);
-        write_whole(&folder.join(name), &serde_json::to_vec(&results)?)?;
+        write_whole(&folder.join(outcome.results_file()), &serde_json::to_vec(&results)?)?;
     }
     let predictions: Vec<Value> = evaluation.outcomes.iter().flat_map(Outcome::predictions).collect();
     write_whole(&folder.join("predictions.json"), &serde_json::to_vec_pretty(&predictions)?)?;
     write_whole(&folder.join("report.json"), &serde_json::to_vec_pretty(evaluation)?)?;
     write_whole(&folder.join("report.html"), page::render(evaluation, photos, limits)?.as_bytes())
+}
+
+/// Removes the COCO server's files of an evaluation before this one that had other beams or splits: they would stand
+/// beside a report that knows nothing of them.
+fn remove_stale(folder: &Path, outcomes: &[Outcome]) -> anyhow::Result<()> {
+    let ours: Vec<String> = outcomes.iter().map(Outcome::results_file).collect();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if is_results_file(&name) && !ours.contains(&name) {
+            fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is one for the COCO server, by the name that we give it.
+fn is_results_file(name: &str) -> bool {
+    let name = name.strip_prefix("captions_").and_then(|name| name.strip_suffix("_results.json"));
+    let search = name.and_then(|name| name.split_once("_beam"));
+    search.is_some_and(|(split, beams)| ["val", "test"].contains(&split) && beams.parse::<usize>().is_ok())
 }
 
 impl Evaluation<'_> {
@@ -80,6 +103,11 @@ impl Evaluation<'_> {
 }
 
 impl Outcome {
+    /// For the COCO server.
+    fn results_file(&self) -> String {
+        format!("captions_{}_beam{}_results.json", self.split, self.beam_size)
+    }
+
     /// `{"split", "beam_size", "id", "candidate", "references", "scores": {"BLEU-1": …}}`
     fn predictions(&self) -> impl Iterator<Item = Value> {
         self.cases.iter().enumerate().map(|(place, case)| {
@@ -124,4 +152,19 @@ impl Serialize for Outcome {
 
 fn file_name<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_others_have_put_there_are_none_of_ours() {
+        assert!(
+            is_results_file("captions_val_beam5_results.json") && is_results_file("captions_test_beam10_results.json")
+        );
+        for name in ["captions_val2014_beam5_results.json", "captions_val_mine_results.json", "captions.jsonl"] {
+            assert!(!is_results_file(name), "{name}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use super::cases::Id;
 use super::output::{Evaluation, Outcome, Photos};
 use super::table::Table;
+use crate::cli::remark;
 use anyhow::Context;
 use askama::Template;
 use base64::Engine;
@@ -102,7 +103,7 @@ fn card(outcome: &Outcome, place: usize, score: f64, photos: &Photos, limits: &L
 
 /// A photo for the page, which is worth more without it than not at all.
 fn photo(file: &Path, limits: &Limits) -> Option<String> {
-    let tell = |reason: &anyhow::Error| eprintln!("report.html does without a photo: {reason:#}");
+    let tell = |reason: &anyhow::Error| remark(format_args!("report.html does without a photo: {reason:#}"));
     data_url(file, limits).inspect_err(tell).ok()
 }
 

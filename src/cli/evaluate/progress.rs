@@ -1,5 +1,6 @@
 //! How far captioning is: a bar where a person watches, a line now and then where a log does.
 
+use crate::cli::remark;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -28,19 +29,16 @@ impl Reporter {
         self.bar.set_message(pace(&progress));
         self.bar.set_position(progress.done as u64);
         if progress.elapsed.is_zero() && progress.before > 0 {
-            self.say(&format!("going on: {} of {} images are captioned", progress.before, progress.images));
+            let (before, images) = (progress.before, progress.images);
+            self.bar.suspend(|| remark(format_args!("going on: {before} of {images} images are captioned")));
         }
         if !self.watched && progress.elapsed >= self.next_line {
             self.next_line = progress.elapsed + EVERY;
-            eprintln!("{} of {} images{}", progress.done, progress.images, pace(&progress));
+            remark(format_args!("{} of {} images{}", progress.done, progress.images, pace(&progress)));
         }
         if progress.done == progress.images {
             self.bar.finish_and_clear();
         }
-    }
-
-    fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
     }
 }
 

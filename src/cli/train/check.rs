@@ -1,6 +1,7 @@
 //! `expansionnet train --check`: what a run needs and what would stop it, for people or as JSON.
 
-use super::{EventFormat, RunArguments, duration};
+use super::text::duration;
+use super::{EventFormat, RunArguments};
 use anyhow::Context;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,10 +18,11 @@ pub(super) fn run(
     let phases = phases.iter().map(String::as_str);
     let measure = measure.map(|seconds| Duration::from_secs(seconds.into()));
     let report = check(recipe, &arguments.run, device, phases, measure)?;
-    match arguments.events {
-        EventFormat::Json => println!("{}", serde_json::to_string(&report).context("the report can't be written")?),
-        EventFormat::Text | EventFormat::None => print!("{}", for_people(&report)),
-    }
+    let text = match arguments.events {
+        EventFormat::Json => serde_json::to_string(&report).context("the report can't be written")? + "\n",
+        EventFormat::Text | EventFormat::None => for_people(&report),
+    };
+    crate::cli::write_out(text.as_bytes())?;
     Ok(if report.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -2,6 +2,7 @@
 
 mod culprit;
 pub mod fields;
+mod identity;
 mod overrides;
 mod phases;
 mod validate;
@@ -11,9 +12,6 @@ pub use phases::{FeaturesPhase, Phase, PhaseDropouts, TrainingPhase};
 use crate::data::augmentation::Views;
 use crate::model::config::ConfigFile;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
@@ -208,62 +206,6 @@ impl Recipe {
         }
         let Ok(()) = self.change_checkpoints(|_, path| Ok::<_, Infallible>(change(path.to_owned())));
     }
-
-    /// SHA-256 (hex) of everything in the recipe.
-    pub fn hash(&self) -> String {
-        sha256(&toml::to_string(self).unwrap_or_default())
-    }
-
-    /// What a phase that was begun must go on with, as a hash: the recipe with this phase alone, and how many views of
-    /// its images it sees. Later phases may still be changed, and so may what no weight depends on, and where files lie.
-    pub fn phase_hash(&self, name: &str) -> String {
-        let mut anywhere = self.clone();
-        // Words are compared on their own, and so is how many there are to learn of; other captions are for language.
-        let sees_captions = self.phase(name).and_then(Phase::training).is_some_and(|phase| phase.sees_captions);
-        anywhere.data.captions.take_if(|_| !sees_captions);
-        anywhere.change_paths(|_| PathBuf::new());
-        anywhere.phase_hash_here(name)
-    }
-
-    /// Whether a phase was begun with this recipe, by the hash in its progress.
-    pub fn is_of_phase(&self, name: &str, hash: &str) -> bool {
-        // Once, paths counted.
-        self.phase_hash(name) == hash || self.phase_hash_here(name) == hash
-    }
-
-    /// The keys of a phase, and of what all phases share, whose values differ in the other recipe.
-    pub(super) fn differing_keys(&self, other: &Recipe, phase: &str) -> Vec<String> {
-        let alone = |recipe: &Recipe| {
-            let mut alone = recipe.clone();
-            alone.change_paths(|_| PathBuf::new());
-            alone.phases.retain(|other| other.name() == phase);
-            let mut values = serde_json::to_value(&alone).unwrap_or_default();
-            let shared = values["phase"].take();
-            values[phase] = shared.get(0).cloned().unwrap_or_default();
-            values
-        };
-        let mut keys = Vec::new();
-        compare(&alone(self), &alone(other), String::new(), &mut keys);
-        keys
-    }
-
-    fn phase_hash_here(&self, name: &str) -> String {
-        let mut alone = self.clone();
-        alone.phases.retain(|phase| phase.name() == name);
-        for phase in &mut alone.phases {
-            if let Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) = phase {
-                phase.forget_upkeep();
-            }
-        }
-        let views = match self.phase(name) {
-            Some(Phase::CrossEntropy(phase) | Phase::SelfCritical(phase)) => self.views_of(phase),
-            _ => Views::Plain,
-        };
-        match views {
-            Views::Stored(views) => sha256(&format!("{} {views}", alone.hash())),
-            _ => alone.hash(),
-        }
-    }
 }
 
 /// Refuses what is no size of a model: the files of models may say more, but here it is a slip of the pen.
@@ -276,26 +218,6 @@ fn only_sizes(table: &toml::Table, model: &ConfigFile) -> Result<(), RecipeError
             Err(RecipeError::Invalid { key: format!("model.{key}"), must: "is no size of a model".to_owned() })
         }
     }
-}
-
-/// Adds the keys at which two values differ, those of tables inside with dots.
-fn compare(one: &Value, other: &Value, key: String, differing: &mut Vec<String>) {
-    let (Some(first), Some(second)) = (one.as_object(), other.as_object()) else {
-        return if one != other {
-            differing.push(key)
-        };
-    };
-    let all: BTreeSet<&String> = first.keys().chain(second.keys()).collect();
-    for inner in all {
-        let of = |table: &Map<String, Value>| table.get(inner).cloned().unwrap_or_default();
-        let key = if key.is_empty() { inner.clone() } else { format!("{key}.{inner}") };
-        compare(&of(first), &of(second), key, differing);
-    }
-}
-
-/// In hex.
-fn sha256(text: &str) -> String {
-    format!("{:x}", Sha256::digest(text.as_bytes()))
 }
 
 #[cfg(test)]
@@ -440,22 +362,5 @@ mod tests {
         ] {
             assert!(said(setting).contains(key), "{}", said(setting));
         }
-    }
-
-    #[test]
-    fn where_files_lie_is_no_part_of_what_a_phase_began_with() {
-        let with = |settings: &[&str]| {
-            let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
-            Recipe::parse(PAPER, &settings).expect("is one")
-        };
-        let plain = with(&[]);
-        let moved = with(&["data.images=/elsewhere", "data.dataset=/elsewhere/d.json", "data.captions=/c.json"]);
-        assert_eq!(moved.phase_hash("xe"), plain.phase_hash("xe"));
-        let once = plain.phase_hash_here("xe");
-        assert!(plain.is_of_phase("xe", &once) && !moved.is_of_phase("xe", &once), "paths counted once");
-        let other = with(&["xe.learning_rate=1", "data.images=/elsewhere", "seed=3", "scst.epochs=9"]);
-        assert_ne!(other.phase_hash("xe"), plain.phase_hash("xe"));
-        assert_eq!(plain.differing_keys(&other, "xe"), ["seed", "xe.learning_rate"]);
-        assert!(moved.with_absolute_paths().weights.backbone.is_some_and(|path| path.is_absolute()));
     }
 }

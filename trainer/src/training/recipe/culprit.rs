@@ -30,13 +30,15 @@ enum Step {
 
 /// The ways to all values below this one; lists of numbers are one value.
 fn walk(value: &Value, path: &mut Vec<Step>, paths: &mut Vec<Vec<Step>>) {
-    let inner: Vec<(Step, &Value)> = match value {
+    let mut inner: Vec<(Step, &Value)> = match value {
         Value::Table(table) => table.iter().map(|(key, value)| (Step::Key(key.clone()), value)).collect(),
         Value::Array(all) if all.iter().any(Value::is_table) => {
             all.iter().enumerate().map(|(place, value)| (Step::Phase(place), value)).collect()
         }
         _ => Vec::new(),
     };
+    // Before anything else of a phase its kind is read.
+    inner.sort_by_key(|(step, _)| !matches!(step, Step::Key(key) if key == "step"));
     if inner.is_empty() {
         paths.push(path.clone());
     }

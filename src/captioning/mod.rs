@@ -16,7 +16,9 @@ mod worker;
 pub use batch_sizes::BatchSizes;
 pub use intake::{HeldPixels, Intake, IntakeError, Photo};
 pub use model::{Model, Prepare};
-pub use models::{ActivateError, Activation, FailedActivation, Folders, ListedModel, ModelState, Models, RemoveError};
+pub use models::{
+    ActivateError, Activation, FailedActivation, Folders, ListedModel, MAX_MEMBERS, ModelState, Models, RemoveError,
+};
 pub use service::CaptionService;
 
 use std::sync::Arc;

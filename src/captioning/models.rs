@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The most members of an ensemble.
-const MAX_MEMBERS: usize = 8;
+pub const MAX_MEMBERS: usize = 8;
 
 /// The models of a server. Cheap to clone.
 #[derive(Clone)]

@@ -20,9 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as ChoiceError;
 use std::fmt::Display;
-use std::fs::Permissions;
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -134,17 +132,7 @@ fn queue_settings(captioning: &CaptioningConfig) -> QueueSettings {
 
 /// Writes a file beside its place, then renames it, so that it is never half there.
 fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        // Readable as other files are, by the umask; temporary ones are private.
-        let permissions = Permissions::from_mode(0o666);
-        let mut beside = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
-        beside.write_all(bytes)?;
-        beside.as_file().sync_all()?;
-        beside.persist(path)?;
-        std::io::Result::Ok(())
-    };
-    write().with_context(|| format!("{} can't be written", path.display()))
+    trainer::files::write_whole(path, bytes).with_context(|| format!("{} can't be written", path.display()))
 }
 
 /// An error and what it came of; a cause that an error tells in its own words is not told again.

@@ -4,6 +4,7 @@ mod check;
 mod text;
 
 use super::choice;
+use crate::training::STOPPED;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -15,9 +16,6 @@ use trainer::device::DeviceChoice;
 use trainer::training::events::json_lines;
 use trainer::training::recipe::{self, PAPER};
 use trainer::training::{Events, Outcome, Phase, Recipe, Run, RunFolder, TrainError};
-
-/// Exit code of a run that was asked to stop and has saved its state.
-const STOPPED: u8 = 3;
 
 /// Train a model by a recipe
 ///

@@ -45,7 +45,7 @@ pub fn of_run(job: &StoredJob) -> Result<Vec<(String, CheckpointInfo)>, Checkpoi
 pub fn without_photos(job: &StoredJob) -> Vec<String> {
     // A recipe that cannot be read says nothing against them: who wants a model is told.
     let phases = recipes::of_run(Path::new(&job.folder)).map(|recipe| recipe.phases).unwrap_or_default();
-    phases.iter().filter(|phase| recipes::sees_captions(phase)).map(|phase| phase.name().to_owned()).collect()
+    phases.iter().filter(|phase| phase.sees_captions()).map(|phase| phase.name().to_owned()).collect()
 }
 
 /// What the model of a checkpoint is called: the run by name and number, the phase, the checkpoint.

@@ -92,8 +92,8 @@ impl Jobs {
         let seconds = self.inner.measured(&toml, &device);
         let status = |phase: &Phase| {
             let selected = phases.iter().any(|name| name == phase.name());
-            let mut status = PhaseStatus::waiting(phase.name(), recipes::step(phase), selected);
-            status.sees_captions = recipes::sees_captions(phase);
+            let mut status = PhaseStatus::waiting(phase.name(), phase.step(), selected);
+            status.sees_captions = phase.sees_captions();
             status.expected_seconds = seconds.get(phase.name()).copied();
             status
         };

@@ -4,7 +4,8 @@ use super::process::Exit;
 use crate::store::{EndReason, JobState, JobStatus, PhaseState, StoredJob};
 
 /// Exit code of a trainer that has saved and stopped.
-const STOPPED: i32 = 3;
+pub const STOPPED: u8 = 3;
+const HAS_STOPPED: i32 = STOPPED as i32;
 /// The signal that ends a process at once; the system sends it when memory runs out.
 const KILL: i32 = 9;
 
@@ -24,10 +25,10 @@ pub(super) fn judge(
         Exit::Code(0) => (JobState::Completed, None),
         Exit::Unseen if done => (JobState::Completed, None),
         _ if status.failure.is_some() => (JobState::Failed, failure(status)),
-        Exit::Code(STOPPED) | Exit::Unseen if told_to && (stopped || exit == Exit::Code(STOPPED)) => {
+        Exit::Code(HAS_STOPPED) | Exit::Unseen if told_to && (stopped || exit == Exit::Code(HAS_STOPPED)) => {
             (JobState::Cancelled, None)
         }
-        Exit::Code(STOPPED) => (JobState::Interrupted, reason("killed", STOPPED_FROM_OUTSIDE)),
+        Exit::Code(HAS_STOPPED) => (JobState::Interrupted, reason("killed", STOPPED_FROM_OUTSIDE)),
         Exit::Signal(_) | Exit::Unseen if told_to => (JobState::Cancelled, None),
         Exit::Signal(KILL) => (JobState::Interrupted, reason("killed", KILLED)),
         Exit::Signal(signal) => {

@@ -5,6 +5,7 @@ use super::checkpoints::{self, CheckpointFault, CheckpointName};
 use super::create::{CreateError, device_name, job_name};
 use super::folders::confine;
 use super::process::EVALUATION;
+use crate::captioning::MAX_MEMBERS;
 use crate::store::{JobState, JobStatus, NewJob, PhaseStatus, Store, StoredJob, Work, new_job_id};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use trainer::device::DeviceChoice;
+use trainer::metrics::PAPER;
 
 /// What is to be judged.
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
@@ -58,19 +60,6 @@ fn five_beams() -> Vec<usize> {
 /// Folder of the models that are made of checkpoints, in the evaluation's own.
 const MODELS: &str = "models";
 
-/// The most models of an ensemble.
-const MOST_MODELS: usize = 8;
-
-/// What the paper reports, in parts of one: a single model and an ensemble.
-const PAPER: [(&str, f64, f64); 6] = [
-    ("BLEU-1", 0.828, 0.835),
-    ("BLEU-4", 0.415, 0.427),
-    ("METEOR", 0.303, 0.306),
-    ("ROUGE-L", 0.605, 0.611),
-    ("CIDEr-D", 1.404, 1.437),
-    ("SPICE", 0.245, 0.247),
-];
-
 impl Jobs {
     /// Makes an evaluation. `models` are the folders of the request's models, in their order.
     ///
@@ -115,7 +104,7 @@ impl Jobs {
     fn check_evaluation(&self, request: &EvaluationRequest, names: &[String]) -> Result<(), CreateError> {
         let invalid = |text: &str| Err(CreateError::Invalid(text.to_owned()));
         let distinct = names.iter().enumerate().all(|(place, name)| !names[..place].contains(name));
-        if !(1..=MOST_MODELS).contains(&names.len()) || !distinct {
+        if !(1..=MAX_MEMBERS).contains(&names.len()) || !distinct {
             return invalid("name from 1 to 8 different models or checkpoints");
         }
         if !["val", "test", "both"].contains(&request.split.as_str()) {
@@ -216,10 +205,11 @@ fn short(text: &str) -> String {
 pub fn report(job: &StoredJob) -> Option<Value> {
     let text = fs::read(Path::new(&job.folder).join(EVALUATION).join("report.json")).ok()?;
     let mut report: Value = serde_json::from_slice(&text).ok().filter(Value::is_object)?;
-    let column = |pick: fn(&(&str, f64, f64)) -> f64| -> Value {
-        PAPER.iter().map(|line| (line.0.to_owned(), json!(pick(line)))).collect::<serde_json::Map<_, _>>().into()
+    let column = |column: usize| -> Value {
+        let figures = PAPER.iter().map(|(metric, figures)| ((*metric).to_owned(), json!(figures[column])));
+        figures.collect::<serde_json::Map<_, _>>().into()
     };
-    report["paper"] = json!({"single": column(|line| line.1), "ensemble": column(|line| line.2)});
+    report["paper"] = json!({"single": column(0), "ensemble": column(1)});
     report["files"] = json!(report_files(job));
     Some(report)
 }

@@ -22,6 +22,7 @@ pub mod view;
 mod webhook;
 
 pub use create::{CreateError, JobRequest, NAME, checked_name};
+pub use ending::STOPPED;
 pub use process::Program;
 pub use state::Action;
 

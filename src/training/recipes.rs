@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use trainer::training::Recipe;
 use trainer::training::recipe::{PAPER, RecipeError};
-use trainer::training::{Phase, Recipe};
 
 /// The recipe's file in a run's folder.
 pub use trainer::training::recipe::FILE;
@@ -175,23 +175,6 @@ fn setting(key: &str, value: &Value) -> Result<String, RecipeFault> {
     Ok(format!("{key}={value}"))
 }
 
-/// The step of a phase, as recipes call it.
-pub fn step(phase: &Phase) -> &'static str {
-    match phase {
-        Phase::Features(_) => "features",
-        Phase::CrossEntropy(_) => "cross-entropy",
-        Phase::SelfCritical(_) => "self-critical",
-    }
-}
-
-/// Whether a phase learns of captions alone: no model of photos can be made of its checkpoints.
-pub fn sees_captions(phase: &Phase) -> bool {
-    match phase {
-        Phase::Features(_) => false,
-        Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => phase.sees_captions,
-    }
-}
-
 /// Every value by its key: `seed`, `data.images`, `xe.dropouts.encoder`.
 pub fn flatten(recipe: &Recipe) -> BTreeMap<String, Value> {
     let mut flat = BTreeMap::new();
@@ -259,6 +242,7 @@ pub fn of_run(folder: &Path) -> Result<Recipe, RecipeError> {
 mod tests {
     use super::*;
     use serde_json::json;
+    use trainer::training::Phase;
 
     fn small(values: Value) -> Result<Recipe, RecipeFault> {
         let toml = shipped("photos14k").expect("is shipped");

@@ -1,17 +1,9 @@
 //! The table in the terminal and on the page: every metric beside the paper's figures.
 
 use std::fmt;
-use trainer::metrics::{Artefacts, Interval, Report, Scores};
+use trainer::metrics::{Artefacts, Interval, PAPER, Report, Scores};
 
-/// What the paper reports: a single model, and an ensemble.
-const PAPER: [(&str, [f64; 2]); 6] = [
-    ("BLEU-1", [82.8, 83.5]),
-    ("BLEU-4", [41.5, 42.7]),
-    ("METEOR", [30.3, 30.6]),
-    ("ROUGE-L", [60.5, 61.1]),
-    ("CIDEr-D", [140.4, 143.7]),
-    ("SPICE", [24.5, 24.7]),
-];
+/// What the columns of [`PAPER`] are of.
 const PAPER_COLUMNS: [&str; 2] = ["paper, single", "paper, ensemble"];
 
 /// Fewer images than this have too few references to tell common words from rare ones.
@@ -48,8 +40,8 @@ impl Table {
 fn row(metric: &str, reports: &[(String, &Report)]) -> Vec<String> {
     let ours = reports.iter().map(|(_, report)| report.scores(metric).map_or("unavailable".to_owned(), cell));
     let paper = PAPER.iter().find(|(name, _)| *name == metric);
-    let paper =
-        (0..PAPER_COLUMNS.len()).map(|column| paper.map_or("-".to_owned(), |(_, all)| format!("{:.1}", all[column])));
+    let paper = (0..PAPER_COLUMNS.len())
+        .map(|column| paper.map_or("-".to_owned(), |(_, all)| format!("{:.1}", 100.0 * all[column])));
     [metric.to_owned()].into_iter().chain(ours).chain(paper).collect()
 }
 

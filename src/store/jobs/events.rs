@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[allow(missing_docs, reason = "the fields of trainer::training::Event")]
 pub struct EventLine {
-    /// Its number in the file; trainers before 0.2 began anew with each process.
+    /// Its number in the file. Where a power cut took the end of the file, numbers stand there that were told before.
     pub sequence: Option<i64>,
     /// Seconds since 1970.
     #[serde(default)]

@@ -91,7 +91,7 @@ fn fold<'a>(job: &StoredJob, lines: &'a [EventLine]) -> Folded<'a> {
     let (status, sequence) = (job.status.clone(), job.last_sequence);
     let mut folded = Folded { rows: Vec::new(), rewinds: Vec::new(), points: Vec::new(), status, sequence };
     for line in lines {
-        // Numbers that do not go on were begun anew by an old trainer.
+        // Numbers that do not go on are of a file whose end a power cut took.
         let number = line.sequence.filter(|&number| number > folded.sequence);
         folded.sequence = number.unwrap_or(folded.sequence + 1);
         folded.rows.push((folded.sequence, &line.event, &line.text));

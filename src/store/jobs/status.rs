@@ -159,7 +159,7 @@ impl JobStatus {
         }
     }
 
-    /// The phase an event belongs to: events of old trainers do not all say.
+    /// The phase an event belongs to: one that does not say so is of the current one.
     pub fn phase_of(&self, line: &EventLine) -> Option<String> {
         line.phase.clone().or_else(|| self.current.clone())
     }

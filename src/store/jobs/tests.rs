@@ -91,7 +91,7 @@ async fn a_resumed_phase_takes_the_place_of_what_was_lost() {
     let first: Vec<String> = (0..5).map(|n| loss(n + 1, n + 1, 9.)).collect();
     let first = [vec![started(0, 0)], first].concat();
     store.record_job(&mut job, &lines(&first)).await.expect("records");
-    // An old trainer begins to count anew; the phase goes on from iteration 3.
+    // The end of the file was lost, so that it counts anew; the phase goes on from iteration 3.
     store.record_job(&mut job, &lines(&[started(0, 3), loss(1, 4, 1.), loss(2, 5, 1.)])).await.expect("records");
     assert_eq!(job.last_sequence, 8);
     let query = SeriesQuery { names: vec!["loss".to_owned()], points: 100, after_iteration: None };

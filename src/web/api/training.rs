@@ -95,7 +95,7 @@ pub(in crate::web) async fn recipes(
 /// None where the text is no recipe.
 fn offered(name: String, title: String, description: String, toml: String) -> Option<OfferedRecipe> {
     let recipe = Recipe::parse(&toml, &[]).ok()?;
-    let phase = |phase: &Phase| OfferedPhase { name: phase.name().to_owned(), step: recipes::step(phase).to_owned() };
+    let phase = |phase: &Phase| OfferedPhase { name: phase.name().to_owned(), step: phase.step().to_owned() };
     let phases = recipe.phases.iter().map(phase).collect();
     Some(OfferedRecipe { name, title, description, phases, fields: fields(&recipe), toml })
 }

@@ -5,6 +5,7 @@
 //! written here. [`super::tensors`] reads them again.
 
 use super::tensors::{NamedTensors, bytes};
+use crate::files::{beside, put_in_place};
 use crate::model::swin::buffers;
 use crate::model::{BackboneConfig, ModelConfig};
 use std::fs::File;
@@ -85,7 +86,7 @@ pub fn write_pth(path: &Path, tensors: &NamedTensors) -> Result<(), PthError> {
     let zip = |source| PthError::Zip { path: path.to_owned(), source };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(io)?;
-    let beside = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+    let beside = beside(path).map_err(io)?;
     let mut archive = Archive::new(beside.as_file());
     archive.add("data.pkl", &pickle(tensors)?).map_err(zip)?;
     archive.add("byteorder", if cfg!(target_endian = "little") { b"little" } else { b"big" }).map_err(zip)?;
@@ -94,15 +95,7 @@ pub fn write_pth(path: &Path, tensors: &NamedTensors) -> Result<(), PthError> {
     }
     archive.add("version", b"3\n").map_err(zip)?;
     archive.finish().map_err(zip)?;
-    beside.as_file().sync_all().map_err(io)?;
-    let file = beside.persist(path).map_err(|error| io(error.error))?;
-    readable(&file).map_err(io)
-}
-
-/// Temporary files are private; this one is as readable as any other.
-fn readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+    put_in_place(beside, path).map_err(io)
 }
 
 /// The zip, of which PyTorch wants every member uncompressed and aligned.

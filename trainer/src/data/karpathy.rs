@@ -145,7 +145,7 @@ struct Sentence {
 }
 
 impl Dataset {
-    /// Reads a dataset file; the images themselves are looked for by [`Dataset::find_images`].
+    /// Reads a dataset file; the images themselves are looked for by [`find_images`].
     ///
     /// # Errors
     /// When the file can't be read, is laid out otherwise, or numbers two images the same.

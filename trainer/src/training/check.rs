@@ -249,13 +249,13 @@ impl Check<'_> {
     /// What is left to do.
     fn work(&mut self) {
         for phase in self.phases.clone() {
-            let (step, all) = match phase {
-                Phase::Features(phase) => ("features", self.run.views(phase).len() as u64),
-                Phase::CrossEntropy(phase) => ("cross-entropy", self.iterations(phase, true)),
-                Phase::SelfCritical(phase) => ("self-critical", self.iterations(phase, false)),
+            let all = match phase {
+                Phase::Features(phase) => self.run.views(phase).len() as u64,
+                Phase::CrossEntropy(phase) => self.iterations(phase, true),
+                Phase::SelfCritical(phase) => self.iterations(phase, false),
             };
             let iterations = all.saturating_sub(self.done(phase, all));
-            let name = phase.name().to_owned();
+            let (name, step) = (phase.name().to_owned(), phase.step());
             self.report.phases.push(PhaseCheck { name, step, iterations, seconds_per_iteration: None, seconds: None });
         }
     }

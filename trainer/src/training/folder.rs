@@ -4,9 +4,9 @@ use super::failure::TrainError;
 use super::recipe::{FILE, Recipe};
 use super::run::Run;
 use crate::checkpoint::{Checkpoints, Progress};
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use crate::files;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -82,17 +82,8 @@ impl Run<'_> {
     }
 }
 
-/// Writes a file beside its place, synced and renamed: it is there whole, or as it was before.
+/// Writes a file that is there whole, or as it was before.
 pub(super) fn write_whole(path: &Path, text: io::Result<impl AsRef<[u8]>>) -> Result<(), TrainError> {
-    let write = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // Readable as other files are, by the umask; temporary ones are private.
-        let permissions = Permissions::from_mode(0o666);
-        let mut beside = tempfile::Builder::new().permissions(permissions).tempfile_in(folder)?;
-        beside.write_all(text?.as_ref())?;
-        beside.as_file().sync_all()?;
-        beside.persist(path)?;
-        io::Result::Ok(())
-    };
-    write().map_err(|source| TrainError::Io { path: path.to_owned(), source })
+    let written = text.and_then(|text| files::write_whole(path, text.as_ref()));
+    written.map_err(|source| TrainError::Io { path: path.to_owned(), source })
 }

@@ -115,7 +115,7 @@ async fn page(state: &AppState, id: &str, query: EventsQuery, last_sequence: i64
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
 
-/// The event's line, with its place among those of the job: old trainers began to count anew.
+/// The event's line, with its place among those of the job: a file whose end was lost counts on from there.
 fn numbered(event: &StoredEvent) -> String {
     match serde_json::from_str::<Value>(&event.line) {
         Ok(mut line) if line["sequence"] != event.sequence => {

@@ -49,7 +49,7 @@ impl Recipe {
     /// Without where files lie. Words are compared on their own, and so is how many items there are to learn of; other
     /// captions are for a phase that sees them.
     fn anywhere(mut self, phase: &str) -> Self {
-        let sees_captions = self.phase(phase).and_then(Phase::training).is_some_and(|phase| phase.sees_captions);
+        let sees_captions = self.phase(phase).is_some_and(Phase::sees_captions);
         self.data.captions.take_if(|_| !sees_captions);
         self.change_paths(|_| PathBuf::new());
         self

@@ -293,6 +293,11 @@ impl Phase {
         }
     }
 
+    /// Whether it learns of captions alone: no model of images comes of it.
+    pub fn sees_captions(&self) -> bool {
+        self.training().is_some_and(|phase| phase.sees_captions)
+    }
+
     /// Where weights come from, by key.
     pub(super) fn origins_mut(&mut self) -> Vec<(&'static str, &mut String)> {
         match self {

@@ -8,7 +8,12 @@ const AT_ONCE = 500;
 const READ_AT_ONCE = 4;
 
 export const deleteCaptions = (ids) => inPortions("/api/captions/delete", ids);
-export const restoreCaptions = (ids) => inPortions("/api/captions/restore", ids);
+
+/** @returns {Promise<number>} how many came back: not those whose photos were captioned anew meanwhile */
+export async function restoreCaptions(ids) {
+  const answers = await inPortions("/api/captions/restore", ids);
+  return answers.reduce((sum, { restored }) => sum + restored, 0);
+}
 
 /**
  * Puts other words in place of a caption's.
@@ -96,11 +101,17 @@ const address = (id) => `/api/captions/${encodeURIComponent(id)}`;
 /** @returns {NodeListOf<HTMLElement>} mostly one */
 const cardsOf = (root, id) => root.querySelectorAll(`.caption-card[data-caption-id="${CSS.escape(id)}"]`);
 
-/** @throws {Error} with words for a person */
+/**
+ * @returns {Promise<object[]>} what each request was answered
+ * @throws {Error} with words for a person
+ */
 async function inPortions(address, ids) {
+  const answers = [];
   for (let start = 0; start < ids.length; start += AT_ONCE) {
-    await send("POST", address, { ids: ids.slice(start, start + AT_ONCE) });
+    const response = await send("POST", address, { ids: ids.slice(start, start + AT_ONCE) });
+    answers.push(await response.json());
   }
+  return answers;
 }
 
 /** @throws {Error} with words for a person */

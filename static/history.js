@@ -94,13 +94,16 @@ function undo() {
 async function putBack(deletion, cards) {
   // At once: who undoes again meanwhile means the deletion before it.
   deletions.remove(deletion);
+  let restored;
   try {
-    await restoreCaptions(deletion.ids);
+    restored = await restoreCaptions(deletion.ids);
   } catch (error) {
     deletions.put(deletion);
     showToast(error.message);
     return;
   }
+  // Some photos were captioned anew meanwhile: which, the page knows.
+  if (restored < deletion.ids.length) return location.reload();
   taken.delete(deletion.ids[0]);
   // Newest first, and ids sort by age.
   const others = shown();

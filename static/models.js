@@ -21,7 +21,8 @@ async function watch() {
   if (wait) {
     setTimeout(watch, PAUSE);
   } else {
-    location.reload();
+    // Not a reload: the page may be the answer to a form.
+    location.replace("/admin/models");
   }
 }
 

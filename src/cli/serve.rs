@@ -1,7 +1,7 @@
 //! `expansionnet serve`: the web application, until Ctrl-C or SIGTERM.
 
 use crate::captioning::{CaptionService, Folders, Models};
-use crate::config::{Config, StorageConfig};
+use crate::config::{ClientAddress, Config, StorageConfig};
 use crate::fetch::{Fetcher, is_public};
 use crate::store::housekeeping::{self, Retention};
 use crate::store::{FolderLock, Store};
@@ -46,6 +46,10 @@ async fn serve(mut config: Config) -> anyhow::Result<()> {
     let local = listener.local_addr()?;
     // As it came to be, whatever it is called: who can connect decides which names are checked.
     config.server.address = local.to_string();
+    // Who starts it by a name has given it that name.
+    if config.server.client_address == ClientAddress::Connection && config.server.listens_locally() {
+        config.server.hosts.extend(address.rsplit_once(':').map(|(name, _)| name.to_owned()));
+    }
     let directory = &config.storage.directory;
     let _alone = FolderLock::take(directory)?;
     let store = Store::open(directory).await;

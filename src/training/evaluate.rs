@@ -155,21 +155,8 @@ async fn package_all(runs: Vec<(StoredJob, CheckpointName)>, into: PathBuf) -> R
     Ok(packaging.await??)
 }
 
-/// Makes the models of checkpoints again that the end of an attempt took away.
-pub(super) async fn make_again(store: &Store, job: &StoredJob) -> Result<(), CreateError> {
-    let Work::Evaluate { models, checkpoints, .. } = &job.work else { return Ok(()) };
-    let mut missing = Vec::new();
-    for (folder, checkpoint) in models.iter().zip(checkpoints) {
-        let Some(checkpoint) = checkpoint else { continue };
-        if !tokio::fs::try_exists(folder).await.unwrap_or(false) {
-            missing.push((run_of(store, checkpoint).await?, checkpoint.clone()));
-        }
-    }
-    package_all(missing, Path::new(&job.folder).join(MODELS)).await?;
-    Ok(())
-}
-
-/// Removes the models that were made for an evaluation that ends, or has ended, in this state.
+/// Removes the models that were made for an evaluation which has judged them. One that was stopped or has failed may go
+/// on, and its run may have removed the checkpoints since.
 pub(super) async fn remove_models(job: &StoredJob, state: JobState) {
     let Some(folder) = unneeded_models(job, state) else { return };
     match tokio::fs::remove_dir_all(&folder).await {
@@ -180,16 +167,10 @@ pub(super) async fn remove_models(job: &StoredJob, state: JobState) {
     }
 }
 
-/// The folder of an evaluation's own models, where it needs them no more: what was stopped or has failed makes them
-/// again when it goes on, as long as it is known what of. What was interrupted keeps them.
+/// The folder of an evaluation's own models, once it is complete.
 pub(super) fn unneeded_models(job: &StoredJob, state: JobState) -> Option<PathBuf> {
-    let Work::Evaluate { models, checkpoints, .. } = &job.work else { return None };
-    let unneeded = match state {
-        JobState::Completed => true,
-        JobState::Failed | JobState::Cancelled => checkpoints.len() == models.len(),
-        JobState::Queued | JobState::Running | JobState::Stopping | JobState::Interrupted => false,
-    };
-    unneeded.then(|| Path::new(&job.folder).join(MODELS))
+    let complete = matches!(job.work, Work::Evaluate { .. }) && state == JobState::Completed;
+    complete.then(|| Path::new(&job.folder).join(MODELS))
 }
 
 /// At most as long as a name may be.

@@ -157,7 +157,6 @@ impl Jobs {
         self.inner.signal(&job);
         if to == JobState::Cancelled {
             // It left the queue: there is no process whose end would be told.
-            evaluate::remove_models(&job, job.state).await;
             self.inner.announce(job.clone());
         }
         self.inner.changed();

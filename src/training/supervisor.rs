@@ -78,9 +78,7 @@ async fn start_one(inner: &Arc<Inner>, mut job: StoredJob) -> Result<bool, Store
     if !inner.store.move_job(&job.id, &[JobState::Queued], JobState::Running, &begin).await? {
         return Ok(false);
     }
-    let made = evaluate::make_again(&inner.store, &job).await;
-    let started = made.map_err(std::io::Error::other).and_then(|()| AtWork::start(&job, &inner.program));
-    let process = match started {
+    let process = match AtWork::start(&job, &inner.program) {
         Ok(process) => process,
         Err(error) => {
             tracing::error!(%error, job = job.id, "a job's process could not be started");
@@ -130,7 +128,6 @@ async fn give_up(inner: Arc<Inner>, job: StoredJob, reason: EndReason) {
     let mut closing = inner.closing.subscribe();
     let change = Change { reason: Some(reason), ..Change::default() };
     let work = async {
-        evaluate::remove_models(&job, JobState::Failed).await;
         while let Err(error) = finish(&inner, &job.id, JobState::Failed, &change).await {
             tracing::error!(%error, job = job.id, "that a job has not started cannot be kept: trying again");
             sleep(RETRY_AFTER).await;
@@ -242,7 +239,6 @@ async fn end(inner: &Inner, id: &str, exit: Exit) -> Result<(), StoreError> {
     let (state, reason) = ending::judge(exit, &job, words.as_deref(), free);
     job.status.process_ended(state);
     job.status.progress = None;
-    // Before anybody can try it again.
     evaluate::remove_models(&job, state).await;
     let why = reason.as_ref().map(|reason: &EndReason| reason.text.clone()).unwrap_or_default();
     let change = Change { reason, status: Some(job.status), process: None };

@@ -48,7 +48,8 @@ fn is_ours(name: &str, hosts: &[String]) -> bool {
     }
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     let always = host == "localhost" || host.ends_with(".localhost");
-    always || hosts.iter().any(|ours| ours.eq_ignore_ascii_case(&host))
+    let plain = |name: &str| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    always || hosts.iter().any(|ours| plain(ours) == host)
 }
 
 fn unknown_host(name: &str) -> Problem {
@@ -65,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_server_goes_by_addresses_localhost_and_the_names_it_is_given() {
-        let hosts = ["Captions.example".to_owned()];
+        let hosts = ["Captions.example.".to_owned()];
         for name in [
             "127.0.0.1:8080",
             "192.168.0.7",

@@ -9,6 +9,7 @@ mod body_time;
 mod captioning;
 mod cross_site;
 mod exchange;
+mod forms;
 mod health;
 mod history;
 mod hosts;

@@ -10,7 +10,7 @@ use crate::captioning::{ActivateError, CaptionError, IntakeError};
 use crate::fetch::FetchError;
 use crate::store::StoreError;
 use axum::extract::Request;
-use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection};
+use axum::extract::rejection::{FormRejection, JsonRejection, QueryRejection, RawFormRejection};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -298,6 +298,12 @@ impl From<JsonRejection> for Problem {
 
 impl From<FormRejection> for Problem {
     fn from(rejection: FormRejection) -> Problem {
+        Problem::of_body(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<RawFormRejection> for Problem {
+    fn from(rejection: RawFormRejection) -> Problem {
         Problem::of_body(rejection.status(), rejection.body_text())
     }
 }

@@ -79,7 +79,7 @@ fn add_photos(folder: &Path, photos: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         let kind = entry.file_type().with_context(|| path.display().to_string())?;
         if kind.is_dir() {
             add_photos(&path, photos)?;
-        } else if is_named_like_photo(&path) && !path.is_dir() {
+        } else if is_named_like_photo(&path) && path.is_file() {
             photos.push(path);
         }
     }

@@ -11,7 +11,9 @@ use trainer::metrics::{Bootstrap, Interval};
 /// The metrics that are means over images; the others are counted over all images together.
 const MEANS: [&str; 3] = ["ROUGE-L", "CIDEr-D", "SPICE"];
 
-/// The scores of single images, beside report.json.
+/// The figures of an evaluation.
+const REPORT: &str = "report.json";
+/// The scores of single images, beside it.
 const PREDICTIONS: &str = "predictions.json";
 
 /// A line of predictions.json.
@@ -75,7 +77,11 @@ pub(super) fn run(first: &Path, second: &Path, json: bool) -> anyhow::Result<()>
 
 /// Reads what lies beside a report, or in the folder of one.
 fn read(report: &Path) -> anyhow::Result<Searches> {
-    let folder = if report.is_dir() { report } else { report.parent().unwrap_or(Path::new("")) };
+    let folder = match report.file_name() {
+        _ if report.is_dir() => report,
+        Some(name) if name == REPORT && report.is_file() => report.parent().unwrap_or(Path::new("")),
+        _ => bail!("{} is no {REPORT} of an evaluation, nor its folder", report.display()),
+    };
     let mut searches = Searches::new();
     for prediction in read_json::<Vec<Prediction>>(&folder.join(PREDICTIONS))? {
         searches.entry((prediction.split.clone(), prediction.beam_size)).or_default().push(prediction);

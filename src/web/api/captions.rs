@@ -301,7 +301,7 @@ fn done<T>(change: Conditional<T>) -> Result<T, Problem> {
 }
 
 /// Of equal requests only one caption is shown.
-fn captioned_anew(other: &str) -> Problem {
+pub(in crate::web) fn captioned_anew(other: &str) -> Problem {
     let detail = format!("the photo was captioned anew meanwhile: delete the caption {other} to bring this one back");
     Problem::new(StatusCode::CONFLICT, "captioned-anew", "The photo was captioned anew", detail)
 }

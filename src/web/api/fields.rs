@@ -1,9 +1,10 @@
 //! A small body that programs send as JSON and forms send as fields.
 
+use crate::web::forms::fields;
 use crate::web::problem::Problem;
 use axum::Json;
 use axum::body::HttpBody;
-use axum::extract::{Form, FromRequest, Request};
+use axum::extract::{FromRequest, RawForm, Request};
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 
@@ -26,8 +27,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Fields<T> {
             return if request.body().is_end_stream() { Ok(Fields::None) } else { Err(untyped()) };
         };
         if media_type.as_bytes().starts_with(b"application/x-www-form-urlencoded") {
-            let Form(fields) = Form::from_request(request, state).await?;
-            return Ok(Fields::Form(fields));
+            return Ok(Fields::Form(fields(RawForm::from_request(request, state).await?)?));
         }
         let Json(value) = Json::from_request(request, state).await?;
         Ok(Fields::Json(value))

@@ -5,12 +5,13 @@ use super::filter::{AddressFields, FilterForm, HistoryForm};
 use super::words::{clock_text, count_text};
 use super::{Frame, page};
 use crate::store::StoredCaption;
-use crate::web::AppState;
+use crate::web::api::captions::captioned_anew;
+use crate::web::history::MAX_CHANGED;
 use crate::web::problem::Problem;
+use crate::web::{AppState, forms};
 use askama::Template;
-use axum::Form;
-use axum::extract::State;
-use axum::extract::rejection::FormRejection;
+use axum::extract::rejection::RawFormRejection;
+use axum::extract::{RawForm, State};
 use axum::response::{Redirect, Response};
 
 /// Captions on a page: full rows in every layout.
@@ -19,8 +20,8 @@ const PAGE: u32 = 48;
 /// The most captions deleted at once: their ids go into the address of the page that offers to undo it.
 const MAX_DELETED: usize = 100;
 
-/// The fields of a form, any of them more than once.
-type Fields = Result<Form<Vec<(String, String)>>, FormRejection>;
+/// A form, its fields unread.
+type Fields = Result<RawForm, RawFormRejection>;
 
 #[derive(Template)]
 #[template(path = "history.html")]
@@ -94,17 +95,22 @@ pub(in crate::web) async fn delete(State(state): State<AppState>, fields: Fields
 /// `POST /history/restore`
 pub(in crate::web) async fn restore(State(state): State<AppState>, fields: Fields) -> Result<Redirect, Problem> {
     let HistoryForm { filter, ids, .. } = read(fields)?;
-    let restored = state.store.restore_captions(&ids).await?;
-    Ok(Redirect::to(&match ids.as_slice() {
+    let mut restored = 0;
+    // In portions: while one is brought back, others that want to write wait.
+    for portion in ids.chunks(MAX_CHANGED) {
+        restored += state.store.restore_captions(portion).await?;
+    }
+    let [one] = ids.as_slice() else { return Ok(Redirect::to(&filter.address("", ""))) };
+    match state.store.caption_in_place_of(one).await? {
+        Some(other) if restored == 0 => Err(captioned_anew(&other)),
         // An id of ours, since there was such a caption.
-        [one] if restored == 1 => filter.caption_address(one),
-        _ => filter.address("", ""),
-    }))
+        _ if restored == 1 => Ok(Redirect::to(&filter.caption_address(one))),
+        _ => Ok(Redirect::to(&filter.address("", ""))),
+    }
 }
 
 fn read(fields: Fields) -> Result<HistoryForm, Problem> {
-    let Form(fields) = fields?;
-    Ok(HistoryForm::read(fields))
+    Ok(HistoryForm::read(forms::fields(fields?)?))
 }
 
 fn captions_text(count: u64) -> String {

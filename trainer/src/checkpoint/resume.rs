@@ -4,6 +4,7 @@
 //! after that.
 
 use super::tensors::{CheckpointError, NamedTensors, read_tensors};
+use crate::files;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;
@@ -162,13 +163,25 @@ impl Checkpoints {
     }
 
     /// Removes a best model of a later iteration than the newest state's: a phase that was killed goes on from before it,
-    /// maybe with other numbers, and comes to its own.
+    /// maybe with other numbers, and comes to its own. Says whether there is one left.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn forget_best_after(&self, iteration: u64) -> Result<(), ResumeError> {
-        let later = listed(&self.folder, BEST)?.into_iter().filter(|(best, _)| *best > iteration);
-        later.into_iter().try_for_each(|(_, path)| fs::remove_dir_all(&path).map_err(failed(&path)))
+    pub fn forget_best_after(&self, iteration: u64) -> Result<bool, ResumeError> {
+        let (later, kept): (Vec<_>, Vec<_>) =
+            listed(&self.folder, BEST)?.into_iter().partition(|(at, _)| *at > iteration);
+        later.iter().try_for_each(|(_, path)| fs::remove_dir_all(path).map_err(failed(path)))?;
+        Ok(!kept.is_empty())
+    }
+
+    /// Writes something else down of how far the newest state is.
+    ///
+    /// # Errors
+    /// When the disk refuses, or there is no state.
+    pub fn amend(&self, progress: &Progress) -> Result<(), ResumeError> {
+        let path = self.folder.join(name(STATE, progress.iteration)).join(PROGRESS);
+        let text = serde_json::to_vec_pretty(progress).map_err(io::Error::from);
+        text.and_then(|text| files::write_whole(&path, &text)).map_err(failed(&path))
     }
 
     /// The newest state, if there is any.
@@ -352,11 +365,21 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let checkpoints = Checkpoints::open(folder.path(), 1).expect("made");
         checkpoints.save_best(&tensors(9.), &progress(9)).expect("saved");
-        checkpoints.forget_best_after(9).expect("forgets");
+        assert!(checkpoints.forget_best_after(9).expect("forgets nothing"));
         assert_eq!(names(folder.path()), ["best-00000009"]);
-        checkpoints.forget_best_after(5).expect("forgets");
+        assert!(!checkpoints.forget_best_after(5).expect("forgets"));
         checkpoints.save_best(&tensors(7.), &progress(7)).expect("saved");
         assert_eq!(names(folder.path()), ["best-00000007"]);
+    }
+
+    #[test]
+    fn what_is_written_of_the_newest_state_can_be_amended() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let checkpoints = Checkpoints::open(folder.path(), 1).expect("made");
+        checkpoints.save(&tensors(1.), &tensors(1.), &progress(1)).expect("saved");
+        checkpoints.amend(&Progress { finished: true, ..progress(1) }).expect("written");
+        assert!(checkpoints.progress().expect("readable").is_some_and(|progress| progress.finished));
+        assert!(checkpoints.amend(&progress(2)).is_err(), "there is no such state");
     }
 
     #[test]

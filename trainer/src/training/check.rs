@@ -301,7 +301,8 @@ impl Check<'_> {
     fn disk(&mut self, sizes: &Sizes) {
         let images = self.report.images;
         let left = self.phases.iter().filter(|phase| !self.is_complete(phase));
-        let (needed, free) = (left.map(|phase| sizes.disk(phase, images)).sum(), self.report.disk_free_bytes);
+        let needed = left.map(|phase| sizes.disk(phase, images)).fold(0, u64::saturating_add);
+        let free = self.report.disk_free_bytes;
         self.report.disk_needed_bytes = needed;
         if needed > free {
             let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);

@@ -42,11 +42,16 @@ pub(super) fn is_part(run: &Run, phase: &str) -> Result<bool, TrainError> {
     Ok(!complete && MadeOf::read(folder, phase)?.is_some())
 }
 
-/// Refuses features that lie there already where they are of photos of another size, or varied otherwise.
+/// Refuses features that lie there already where they are of another backbone, as far as that can be read, of photos of
+/// another size, or varied otherwise.
 pub(super) fn check_kept(run: &Run, phase: &FeaturesPhase) -> Result<(), TrainError> {
+    let Some(made_of) = MadeOf::read(run.folder.path(), &phase.name)? else { return Ok(()) };
     let varied = (phase.views > 1).then(|| phase.variety());
-    let of_these = |made_of: MadeOf| made_of.is_of(run.config.image_size, varied);
-    match MadeOf::read(run.folder.path(), &phase.name)?.is_none_or(of_these) {
+    let by_this = match weights_of(run.recipe, run.folder.path(), &phase.backbone, Part::Backbone) {
+        Ok(weights) => made_of.is_by(&backbone_alone(weights, &run.config.backbone))?,
+        Err(_) => true,
+    };
+    match by_this && made_of.is_of(run.config.image_size, varied) {
         true => Ok(()),
         false => Err(TrainError::OtherFeatures(phase.name.clone())),
     }

@@ -1,7 +1,8 @@
 //! The folder of a run, kept from other processes, and the recipe in it.
 
 use super::failure::TrainError;
-use super::recipe::{FILE, Recipe};
+use super::packaging::check_described;
+use super::recipe::{FILE, Phase, Recipe};
 use super::run::Run;
 use crate::checkpoint::{Checkpoints, Progress};
 use crate::files;
@@ -56,21 +57,37 @@ impl Run<'_> {
         if self.kept_recipe().is_some_and(|kept| kept.with_absolute_paths() == recipe) {
             return Ok(());
         }
+        let of = |phase: &Phase| Checkpoints::at(&self.folder.path().join(phase.name()), 1);
         for phase in self.recipe.selected(phases)? {
-            if let Some(begun) = Checkpoints::at(&self.folder.path().join(phase.name()), 1).progress()? {
+            if let Some(begun) = of(phase).progress()? {
                 self.check_begun(phase.name(), &begun)?;
+            }
+        }
+        for phase in &self.recipe.phases {
+            // Once, paths were part of it, and are others now.
+            if let Some(begun) = of(phase).progress()?
+                && self.is_begun_with(phase.name(), &begun.recipe)
+            {
+                of(phase).amend(&Progress { recipe: self.recipe.phase_hash(phase.name()), ..begun })?;
             }
         }
         write_whole(&self.folder.path().join(FILE), toml::to_string(&recipe).map_err(io::Error::other))
     }
 
-    /// Refuses to go on with a phase that was begun with other numbers.
+    /// Whether a phase that has this hash in its progress was begun with this recipe, wherever files lay then.
+    fn is_begun_with(&self, phase: &str, hash: &str) -> bool {
+        let as_kept =
+            |kept: Recipe| kept.is_of_phase(phase, hash) && kept.phase_hash(phase) == self.recipe.phase_hash(phase);
+        self.recipe.is_of_phase(phase, hash) || self.kept_recipe().is_some_and(as_kept)
+    }
+
+    /// Refuses to go on with a phase that was begun with other numbers, sizes or words.
     ///
     /// # Errors
-    /// [`TrainError::OtherRecipe`], with what differs.
+    /// [`TrainError::OtherRecipe`], with what differs, or [`TrainError::OtherWords`].
     pub(super) fn check_begun(&self, phase: &str, begun: &Progress) -> Result<(), TrainError> {
-        if self.recipe.is_of_phase(phase, &begun.recipe) {
-            return Ok(());
+        if self.is_begun_with(phase, &begun.recipe) {
+            return if begun.iteration == 0 { Ok(()) } else { check_described(self, phase) };
         }
         let keys = self.kept_recipe().map(|kept| kept.differing_keys(self.recipe, phase)).unwrap_or_default();
         Err(TrainError::OtherRecipe { phase: phase.to_owned(), keys })

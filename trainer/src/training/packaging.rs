@@ -126,16 +126,25 @@ fn description_of(recipe: &Recipe, folder: &Path) -> Result<(ModelConfig, Vocabu
     Ok((config, Vocabulary::read(&folder.join(VOCABULARY))?))
 }
 
-/// Writes sizes and words into the folder of a phase that begins; one that goes on must find its own there.
-pub(super) fn describe(run: &Run, phase: &str, goes_on: bool) -> Result<(), TrainError> {
+/// Writes sizes and words into the folder of a phase that begins.
+pub(super) fn describe(run: &Run, phase: &str) -> Result<(), TrainError> {
     let folder = run.folder.path().join(phase);
-    let vocabulary = folder.join(VOCABULARY);
-    if goes_on && vocabulary.exists() {
-        let same = Vocabulary::read(&vocabulary)? == run.vocabulary;
-        return if same { Ok(()) } else { Err(TrainError::OtherWords(phase.to_owned())) };
-    }
     write_whole(&folder.join(CONFIG), serde_json::to_vec_pretty(&run.config).map_err(io::Error::from))?;
-    write_whole(&vocabulary, run.vocabulary.to_json().map_err(io::Error::from))
+    write_whole(&folder.join(VOCABULARY), run.vocabulary.to_json().map_err(io::Error::from))
+}
+
+/// Refuses to go on with a phase that was begun with other words or sizes.
+pub(super) fn check_described(run: &Run, phase: &str) -> Result<(), TrainError> {
+    let folder = run.folder.path().join(phase);
+    if !folder.join(CONFIG).exists() {
+        return Ok(());
+    }
+    let (config, vocabulary) = description_of(run.recipe, &folder)?;
+    match config == run.config {
+        _ if vocabulary != run.vocabulary => Err(TrainError::OtherWords(phase.to_owned())),
+        true => Ok(()),
+        false => Err(TrainError::OtherRecipe { phase: phase.to_owned(), keys: vec!["model".to_owned()] }),
+    }
 }
 
 /// A run, as far as packaging needs it.

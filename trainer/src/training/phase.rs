@@ -52,8 +52,13 @@ impl<'a> PhaseRun<'a> {
         run.check_begun(&phase.name, &progress)?;
         // Once, paths were part of it.
         progress.recipe = hash;
-        checkpoints.forget_best_after(progress.iteration)?;
-        describe(run, &phase.name, progress.iteration > 0)?;
+        if !checkpoints.forget_best_after(progress.iteration)? {
+            // With the model its figure is gone, too.
+            progress.best = None;
+        }
+        if progress.iteration == 0 {
+            describe(run, &phase.name)?;
+        }
         if progress.finished {
             return Ok(None);
         }
@@ -113,6 +118,11 @@ impl<'a> PhaseRun<'a> {
         self.tell_started(step, total, per_epoch, events);
         let schedule = self.phase.schedule();
         let start = self.progress.iteration;
+        if start >= total {
+            // There is less to learn of than there was.
+            self.progress.finished = true;
+            self.checkpoints.amend(&self.progress)?;
+        }
         let device = self.run.device;
         let mut ahead =
             Prefetch::start(start..total, readers(), move |iteration| batches.make(iteration)?.ready_for(device));

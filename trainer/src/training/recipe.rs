@@ -358,9 +358,16 @@ mod tests {
             ("model.num_encoder_layer=1", "model.num_encoder_layer is no size of a model"),
             ("features.kind=\"float8\"", "features.kind: "),
             ("seed=-1", "seed: "),
+            ("phase=3", "phase: "),
             ("model.vocab_size=50", "model.vocab_size is how many"),
         ] {
             assert!(said(setting).contains(key), "{}", said(setting));
         }
+        let both = ["xe.precision=float16".to_owned(), "scst.precision=float16".to_owned()];
+        let error = Recipe::parse(PAPER, &both).expect_err("twice the same").to_string();
+        assert!(error.contains("xe.precision: "), "{error}");
+        let lacks = PAPER.replacen("\nepochs = ", "\n# epochs = ", 1);
+        let error = Recipe::parse(&lacks, &[]).expect_err("has no epochs").to_string();
+        assert!(error.contains("xe: missing field `epochs`"), "{error}");
     }
 }

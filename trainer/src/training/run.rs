@@ -5,9 +5,8 @@ use super::distillation::Teachers;
 use super::evaluation::Evaluation;
 use super::events::{Ending, Event, Events};
 use super::failure::TrainError;
-use super::features::{is_part, store_features};
+use super::features::{check_kept, is_part, store_features};
 use super::folder::RunFolder;
-use super::made_of::MadeOf;
 use super::packaging::{BEST, Source};
 use super::phase::PhaseRun;
 use super::recipe::{Phase, Recipe, TrainingPhase};
@@ -159,14 +158,14 @@ impl<'a> Run<'a> {
         Ok(outcome)
     }
 
-    /// The features that a phase reads must be of images of the model's size.
+    /// The features that a phase reads must be all there, and what its recipe says.
     fn check_features(&self, phase: &TrainingPhase) -> Result<(), TrainError> {
         let Some(features) = &phase.features else { return Ok(()) };
-        match MadeOf::read(self.folder.path(), features)? {
-            Some(made_of) if !made_of.is_of(self.config.image_size, None) => {
-                Err(TrainError::OtherFeatures(features.clone()))
-            }
-            _ if is_part(self, features)? => Err(TrainError::PartOfFeatures(features.clone())),
+        if is_part(self, features)? {
+            return Err(TrainError::PartOfFeatures(features.clone()));
+        }
+        match self.recipe.phase(features) {
+            Some(Phase::Features(features)) => check_kept(self, features),
             _ => Ok(()),
         }
     }

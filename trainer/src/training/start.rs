@@ -91,10 +91,13 @@ pub(super) fn check_words(run: &Run, origins: &str) -> Result<(), TrainError> {
     })
 }
 
-/// The words beside weights: in their folder, or, as checkpoints have them, in the one around it.
+/// The words beside weights: in their folder, or, of a checkpoint's folder, in the one around it.
 fn words_at(place: &Path) -> Result<Option<Vocabulary>, TrainError> {
     let folder = if place.is_dir() { Some(place) } else { place.parent() };
-    let files = folder.into_iter().flat_map(|folder| folder.ancestors().take(2)).map(|folder| folder.join(VOCABULARY));
+    let name = folder.and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let around = if name.starts_with("state-") || name.starts_with("best-") { 1 } else { 0 };
+    let folders = folder.into_iter().flat_map(|folder| folder.ancestors().take(1 + around));
+    let files = folders.map(|folder| folder.join(VOCABULARY));
     Ok(files.into_iter().find(|file| file.is_file()).map(|file| Vocabulary::read(&file)).transpose()?)
 }
 

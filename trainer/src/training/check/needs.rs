@@ -38,8 +38,8 @@ impl Sizes {
             Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => {
                 let trained = FLOAT * self.trained(phase);
                 // One more of each than is kept, as the old one goes after the new one is whole; and the model folder.
-                let states = (phase.keep_checkpoints as u64 + 1) * 3 * trained;
-                states + 2 * trained + FLOAT * (self.backbone + self.body)
+                let states = (phase.keep_checkpoints as u64).saturating_add(1).saturating_mul(3 * trained);
+                states.saturating_add(2 * trained + FLOAT * (self.backbone + self.body))
             }
         }
     }
@@ -53,8 +53,9 @@ impl Sizes {
         let Some(training) = phase.training() else {
             let Phase::Features(phase) = phase else { return 0 };
             // Without gradients, what one layer holds: a tenth, say.
-            let activations = backbone_activations(config, config.image_size) / 10 * phase.batch_size as u64;
-            return PROGRAM + FLOAT * (self.backbone + activations);
+            let activations = backbone_activations(config, config.image_size) / 10;
+            let activations = activations.saturating_mul(phase.batch_size as u64);
+            return PROGRAM.saturating_add(FLOAT.saturating_mul(activations.saturating_add(self.backbone)));
         };
         let (captions, words) = match phase {
             Phase::SelfCritical(_) => (training.samples as u64, training.sample_length as u64),
@@ -67,10 +68,12 @@ impl Sizes {
             true => activations,
             false => 0,
         };
-        let image = backbone + self.encoder_activations(config) + captions * decoder_activations(config, words);
-        let activations = training.batch_size as u64 * image;
+        let said = captions.saturating_mul(decoder_activations(config, words));
+        let image = said.saturating_add(backbone + self.encoder_activations(config));
+        let activations = image.saturating_mul(training.batch_size as u64);
         let teachers = training.teachers.as_deref().map_or(0, |teachers| each_origin(teachers).count() as u64);
-        PROGRAM + FLOAT * ((PER_TRAINED + PER_TEACHER * teachers) * self.trained(training) + activations)
+        let weights = (PER_TRAINED + PER_TEACHER * teachers) * self.trained(training);
+        PROGRAM.saturating_add(FLOAT.saturating_mul(activations.saturating_add(weights)))
     }
 
     /// Numbers kept of an image by the encoder: the expansion's, both classes forward and backward, and some

@@ -6,7 +6,7 @@ use toml::{Table, Value};
 /// The key of the last value without which the recipe can be read, or fails otherwise; none where one is missing.
 pub(super) fn key_of(table: &Table, message: &str) -> Option<String> {
     if message.starts_with("missing field") {
-        return None;
+        return phase_of(table, message);
     }
     let mut paths = Vec::new();
     for (key, value) in table {
@@ -15,10 +15,33 @@ pub(super) fn key_of(table: &Table, message: &str) -> Option<String> {
     let is_it = |path: &&Vec<Step>| {
         let mut other = table.clone();
         take_out(&mut other, path);
+        // The same mistake in a later phase would be found next.
+        if let Some(Step::Phase(index)) = path.get(1) {
+            keep_first(&mut other, index + 1);
+        }
         other.try_into::<Recipe>().err().is_none_or(|error| error.message() != message)
     };
     // A value that is read before it may be needed, too; of those after it none is read.
     paths.iter().rev().find(is_it).map(|path| shown(table, path))
+}
+
+/// The name of the phase in which something is missing, if it is in one.
+fn phase_of(table: &Table, message: &str) -> Option<String> {
+    let fails_with = |phases: usize| {
+        let mut some = table.clone();
+        keep_first(&mut some, phases);
+        some.try_into::<Recipe>().err().is_some_and(|error| error.message() == message)
+    };
+    let all = table.get("phase")?.as_array()?;
+    let place = (0..=all.len()).find(|&phases| fails_with(phases))?.checked_sub(1)?;
+    all.get(place)?.get("name")?.as_str().map(str::to_owned)
+}
+
+/// Leaves only so many phases.
+fn keep_first(table: &mut Table, phases: usize) {
+    if let Some(Value::Array(all)) = table.get_mut("phase") {
+        all.truncate(phases);
+    }
 }
 
 /// A step on the way to a value.
@@ -76,7 +99,7 @@ fn shown(table: &Table, path: &[Step]) -> String {
         phase.get("name").and_then(Value::as_str)
     };
     let words = path.iter().filter_map(|step| match step {
-        Step::Key(key) if key == "phase" => None,
+        Step::Key(key) if key == "phase" && path.len() > 1 => None,
         Step::Key(key) => Some(key.clone()),
         Step::Phase(index) => Some(name(*index).map_or(format!("phase {}", index + 1), str::to_owned)),
     });

@@ -35,6 +35,13 @@ impl Recipe {
         };
         let mut keys = Vec::new();
         compare(&values(self), &values(other), String::new(), &mut keys);
+        let views = |recipe: &Recipe| recipe.phase(phase).and_then(Phase::training).map(|phase| recipe.views_of(phase));
+        if views(self) != views(other)
+            && let Some(features) =
+                self.phase(phase).and_then(Phase::training).and_then(|phase| phase.features.as_ref())
+        {
+            keys.push(format!("{features}.views"));
+        }
         keys
     }
 

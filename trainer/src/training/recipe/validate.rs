@@ -118,13 +118,16 @@ fn starts(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checked 
         origin(&key("body"), ("body", body), earlier, recipe.weights.body.is_some(), |_| true)?;
     }
     if let Some(teachers) = &phase.teachers {
-        let made_by = |features: &str, teacher: &str| {
-            let of = |phase: &FeaturesPhase| phase.name == features && phase.backbone == teacher;
-            earlier.iter().any(|phase| matches!(phase, Phase::Features(phase) if of(phase)))
+        let backbone_of = |features: &str| {
+            let mut all = earlier.iter().filter(|phase| phase.name() == features);
+            all.find_map(|phase| if let Phase::Features(phase) = phase { Some(phase.backbone.as_str()) } else { None })
         };
         // Of anything else than it was trained on, a teacher says what comes to its mind.
         let sees_this = |trained: &TrainingPhase| match &phase.features {
-            Some(features) => trained.features.as_ref() == Some(features) || made_by(features, &trained.name),
+            Some(features) => {
+                let backbone = backbone_of(features);
+                backbone == Some(&trained.name) || backbone == trained.features.as_deref().and_then(backbone_of)
+            }
             None => trained.features.is_none() && trained.sees_captions == phase.sees_captions,
         };
         let given = recipe.weights.body.is_some() && (recipe.weights.backbone.is_some() || !phase.end_to_end());

@@ -1,5 +1,6 @@
 // The caption page's entry: copying, editing by keyboard, stepping through the history.
 
+import { readCaptions } from "./captions-api.js";
 import { enableCopyButtons } from "./clipboard.js";
 import { notePlace, returnToPlace } from "./place.js";
 import { keepTimesFresh } from "./relative-time.js";
@@ -61,9 +62,21 @@ function guardWords(form) {
     if (unsaved()) event.preventDefault();
   });
   // Back from another page, the browser shows this one as it was left, though the caption may have changed since.
-  window.addEventListener("pageshow", (event) => {
-    if (event.persisted && !unsaved()) location.reload();
+  window.addEventListener("pageshow", async (event) => {
+    if (!event.persisted) return;
+    // What was sent may have been refused, for want of a sign-in for one.
+    if (sent && !(await isSaved(words.value))) sent = false;
+    if (!unsaved()) location.reload();
   });
+}
+
+/** Whether the caption of this page has these words, as far as the server can be asked. */
+async function isSaved(words) {
+  let saved = false;
+  await readCaptions([location.pathname.split("/").at(-1)], (_, caption) => {
+    saved = caption?.caption === words.trim().split(/\s+/).join(" ");
+  });
+  return saved;
 }
 
 /** The forms that change the words lead back here: the place stays, and the change is told. */

@@ -129,6 +129,7 @@ async function send(method, address, body) {
   if (response.ok) return response;
   // The API's own words are for programs.
   if (response.status === 401) throw new Error("Sign in, then try again.");
+  if (response.status === 404) throw new Error("This caption was deleted.");
   const problem = await response.json().catch(() => ({}));
   throw new Error(problem.detail ?? "The server could not do it. Try again in a moment.");
 }

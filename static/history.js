@@ -20,6 +20,8 @@ const announce = (message) => {
 const deletions = new Deletions();
 /** The cards that were taken off this page, by the first id of their deletion. */
 const taken = new Map();
+/** Cards whose deletion the server was asked for. */
+const leaving = new Set();
 
 enableCopyButtons(document, announce);
 keepTimesFresh(document);
@@ -54,14 +56,18 @@ if (selection) {
 // Back from another page, the browser shows this one as it was left, though captions may have changed since.
 window.addEventListener("pageshow", async (event) => {
   if (!event.persisted) return;
+  // Undone on another page: its cards belong back onto this one.
+  if ([...taken.keys()].some((first) => !deletions.has(first))) return location.reload();
   deletions.showNotice();
   count(-(await refreshShown(document)));
   selection?.refresh();
 });
 
 /** Takes the cards off the page and the server, with a way back. */
-async function remove(cards) {
+async function remove(wanted) {
+  const cards = wanted.filter((card) => !leaving.has(card));
   if (cards.length === 0) return;
+  for (const card of cards) leaving.add(card);
   const focusNext = nextAfter(cards);
   const ids = cards.map(idOf);
   try {
@@ -69,6 +75,8 @@ async function remove(cards) {
   } catch (error) {
     showToast(error.message);
     return;
+  } finally {
+    for (const card of cards) leaving.delete(card);
   }
   const deletion = deletions.add(ids);
   taken.set(ids[0], cards);
@@ -79,6 +87,7 @@ async function remove(cards) {
   const next = focusNext?.querySelector(".card-link") ?? list.querySelector(".empty a");
   (next ?? document.getElementById("main")).focus();
   showToast(deletionText(deletion), { label: "Undo", run: () => putBack(deletion, cards) });
+  deletions.hideNotice();
 }
 
 /** Undoes the last deletion: in place, where its cards were on this page. Says whether there was one. */
@@ -93,18 +102,19 @@ function undo() {
 
 async function putBack(deletion, cards) {
   // At once: who undoes again meanwhile means the deletion before it.
+  if (!taken.delete(deletion.ids[0])) return;
   deletions.remove(deletion);
   let restored;
   try {
     restored = await restoreCaptions(deletion.ids);
   } catch (error) {
     deletions.put(deletion);
+    taken.set(deletion.ids[0], cards);
     showToast(error.message);
     return;
   }
   // Some photos were captioned anew meanwhile: which, the page knows.
   if (restored < deletion.ids.length) return location.reload();
-  taken.delete(deletion.ids[0]);
   // Newest first, and ids sort by age.
   const others = shown();
   for (const card of cards) list.insertBefore(card, others.find((other) => idOf(other) < idOf(card)) ?? null);

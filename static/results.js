@@ -12,6 +12,8 @@ const READ_OUT_EVERY = 10;
 const MANY = 7;
 /** So many failed photos are worth a button for all of them. */
 const SEVERAL = 2;
+/** Two presses within it are meant as one. */
+const DOUBLE_CLICK_MS = 500;
 /** Names of skipped files that are listed. */
 const LISTED = 200;
 
@@ -143,6 +145,9 @@ export class ResultList {
   }
 
   async #use(entry, words) {
+    const { element } = entry.card;
+    if (element.hasAttribute("data-using")) return;
+    element.setAttribute("data-using", "");
     try {
       this.#showWords(await editCaption(entry.answer.id, words));
       this.#count();
@@ -151,6 +156,8 @@ export class ResultList {
       entry.card.refuseWords(error.message);
       this.#announce(error.message);
     }
+    // The second press of a double click would take it back: the former words are where these were.
+    setTimeout(() => element.removeAttribute("data-using"), DOUBLE_CLICK_MS);
   }
 
   /** The words that a caption has now, wherever it is shown. */

@@ -46,6 +46,11 @@ export class Deletions {
     keep(kept().filter((other) => other.ids[0] !== ids[0]));
   }
 
+  /** @param {string} first id of a deletion: whether that can still be undone */
+  has(first) {
+    return kept().some(({ ids }) => ids[0] === first);
+  }
+
   /** The last one that can still be undone. */
   get latest() {
     return kept().at(-1);
@@ -62,6 +67,11 @@ export class Deletions {
     this.#notice.append(...this.#offered.ids.map(hiddenField));
     const wait = Math.min(this.#offered.until - Date.now(), LONGEST_WAIT_MS);
     this.#timer = setTimeout(() => this.showNotice(), wait);
+  }
+
+  /** Leaves the offer to another place, until it is shown again. */
+  hideNotice() {
+    this.#notice.hidden = true;
   }
 
   /** Undoes the last one as a press on the notice's button does. */

@@ -134,7 +134,12 @@ function choice(value, text, about, checked, name = text) {
   );
 }
 
+/** Whether an evaluation is being started: two presses mean one. */
+let starting = false;
+window.addEventListener("pageshow", () => (starting = false));
+
 async function start() {
+  if (starting) return;
   const judged = [...form.querySelectorAll("input[name=judged]:checked")].map((input) => input.value);
   const of = (kind) =>
     judged.filter((value) => value.startsWith(`${kind}:`)).map((value) => value.slice(kind.length + 1));
@@ -147,6 +152,7 @@ async function start() {
   const limit = document.getElementById("limit").value;
   const data = { dataset: paths.dataset.input.value.trim(), images: paths.images.input.value.trim() };
   localStorage.setItem(REMEMBERED, JSON.stringify(data));
+  starting = true;
   try {
     const job = await post("/evaluations", {
       ...what,
@@ -159,6 +165,7 @@ async function start() {
     });
     location.href = `/admin/runs/${encodeURIComponent(job.id)}`;
   } catch (error) {
+    starting = false;
     refuse(error.message);
   }
 }

@@ -172,6 +172,11 @@ async function start() {
   }
 }
 
+// Back from the run, the browser shows this page as it was left.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) busy("");
+});
+
 /** Says what is wrong: at the field that is meant, else in the report; what was found before counts no more. */
 function refuse(error) {
   report.hidden = recipeForm.showError(error.message);

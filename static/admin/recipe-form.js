@@ -170,7 +170,8 @@ export class RecipeForm {
       return { name, step, box };
     });
     this.#draw();
-    return changed.filter((field) => !stays(field)).map(({ field }) => field.label);
+    const named = ({ group, label }) => (group in GROUPS ? label : `${group}: ${label}`);
+    return changed.filter((field) => !stays(field)).map(({ field }) => named(field));
   }
 
   #draw() {

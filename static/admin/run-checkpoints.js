@@ -131,6 +131,7 @@ export class Checkpoints {
       showToast(error.message);
     }
     await this.load();
+    document.getElementById("take-back")?.focus();
   }
 
   /** Says what is in service, and offers what was before. */

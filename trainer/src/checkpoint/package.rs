@@ -4,6 +4,7 @@ use super::load::{LoadError, load_named};
 use super::tensors::{CheckpointError, NamedTensors, read_tensors};
 use crate::model::{CaptioningModel, Dropouts, ModelConfig};
 use crate::vocabulary::{Vocabulary, VocabularyError};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -271,8 +272,12 @@ fn replace(folder: &Path, beside: tempfile::TempDir) -> Result<(), PackageError>
     Ok(())
 }
 
-/// Renames `new` to `place`; what was there steps aside, and comes back where `new` can't take its place.
+/// Moves `new` to `place`; what was there steps aside, and comes back where `new` can't take its place.
 fn swap(new: &Path, place: &Path, aside: &Path) -> Result<(), PackageError> {
+    // At once where the file system can, so that there is a model whenever the process dies.
+    if renameat_with(CWD, new, CWD, place, RenameFlags::EXCHANGE).is_ok() {
+        return fs::rename(new, aside).map_err(io_error(new));
+    }
     let taken = place.exists();
     if taken {
         fs::rename(place, aside).map_err(io_error(place))?;

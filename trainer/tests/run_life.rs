@@ -165,6 +165,11 @@ fn what_would_stop_a_run_is_found_before_it_starts() {
     let other = format!("checkpoint:{}", support::fixture("tiny_model").join(support::CHECKPOINT).display());
     assert_eq!(findings(&report(&set("xe.body", &other))), [(Level::Error, "weights")]);
     assert_eq!(findings(&report(&set("xe.batch_size", "100"))), [(Level::Error, "captions")]);
+    let other_words = report(&set("model.vocab_size", "9"));
+    assert_eq!(findings(&other_words), [(Level::Error, "dataset")]);
+    let said = &other_words.findings[0].message;
+    assert!(said.contains("is 9, and the training captions have 10 words"), "{said}");
+    assert_eq!(findings(&report(&set("model.vocab_size", "10"))), [], "that is how many there are");
 
     std::fs::remove_file(made.path("images/red-disc.png")).expect("was there");
     let report = report(&[]);

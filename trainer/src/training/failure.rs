@@ -40,6 +40,26 @@ pub enum TrainError {
          otherwise: remove the folder of `{0}`, so that they are made anew, or train in another folder"
     )]
     OtherFeatures(String),
+    #[error(
+        "`{phase}` has come to its epoch {begun} already, and {phase}.epochs is {epochs}: set it to {begun} or more, \
+         or train in another folder"
+    )]
+    FewerEpochs { phase: String, epochs: u64, begun: u64 },
+    #[error(
+        "the features of `{features}` were made by the backbone that `{phase}` trained, and more epochs would make it \
+         another: remove the folders of `{features}` and of the phases that read it, or train in another folder"
+    )]
+    BackboneInUse { phase: String, features: String },
+    #[error(
+        "the features of `{features}` are of another backbone than those that `{phase}` began with: remove the folder \
+         of `{phase}`, so that it begins anew, or train in another folder"
+    )]
+    ChangedFeatures { phase: String, features: String },
+    #[error(
+        "model.vocab_size is {given}, and {of} {words} words: leave it out, or name the vocabulary that is meant as \
+         data.vocabulary"
+    )]
+    VocabularySize { given: i64, words: usize, of: String },
     #[error("the teachers of `{0}` have other weights than when it was begun: train in another folder")]
     OtherTeachers(String),
     #[error("the features that phase `{0}` stores are not all there: run it to its end first")]
@@ -122,6 +142,8 @@ impl TrainError {
             | TrainError::TooFewItems { .. }
             | TrainError::NoFilepath { .. }
             | TrainError::PartOfFeatures(_)
+            | TrainError::ChangedFeatures { .. }
+            | TrainError::VocabularySize { .. }
             | TrainError::Features(_)
             | TrainError::Batch(_)
             | TrainError::Reward(_)

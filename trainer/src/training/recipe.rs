@@ -359,7 +359,6 @@ mod tests {
             ("features.kind=\"float8\"", "features.kind: "),
             ("seed=-1", "seed: "),
             ("phase=3", "phase: "),
-            ("model.vocab_size=50", "model.vocab_size is how many"),
         ] {
             assert!(said(setting).contains(key), "{}", said(setting));
         }

@@ -212,13 +212,19 @@ pub(super) fn sizes_and_words(recipe: &Recipe, dataset: &Dataset) -> Result<(Mod
         None => built.vocabulary,
     };
     let mut sizes = recipe.model.clone();
-    sizes.vocab_size = Some(vocabulary.len() as i64);
+    sizes.vocab_size = Some(words as i64);
     sizes.max_sequence_length = sizes.max_sequence_length.or(Some(max_length as i64));
     let config = ModelConfig::try_from(sizes)?;
     check_vocabulary(&vocabulary, &config)?;
     Ok((config, vocabulary))
 }
 
+    let words = vocabulary.len();
+    if let Some(given) = recipe.model.vocab_size.filter(|&given| given != words as i64) {
+        let path = recipe.data.vocabulary.as_deref();
+        let of = path.map_or("the training captions have".to_owned(), |path| format!("{} has", path.display()));
+        return Err(TrainError::VocabularySize { given, words, of });
+    }
 impl Recipe {
     /// The phases of these names, or all where none is named, in the recipe's order.
     ///

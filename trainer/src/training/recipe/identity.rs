@@ -61,6 +61,7 @@ impl Recipe {
         self.change_paths(|_| PathBuf::new());
         self
     }
+        self.model.vocab_size = None;
 
     /// With this phase alone, and what no weight depends on at its default.
     fn alone(mut self, name: &str) -> Self {

@@ -7,8 +7,6 @@ use crate::data::augmentation::{Variety, Views};
 type Checked = Result<(), RecipeError>;
 
 pub(super) fn validate(recipe: &Recipe) -> Checked {
-    let must = "is how many words the captions, or data.vocabulary, have: leave it out";
-    require(recipe.model.vocab_size.is_none(), "model.vocab_size", must)?;
     at_least("data.min_occurrences", recipe.data.min_occurrences as f64, 1.)?;
     for (index, phase) in recipe.phases.iter().enumerate() {
         let earlier = &recipe.phases[..index];

@@ -92,10 +92,14 @@ fn more_captions_are_those_for_training_of_other_images_in_known_words() {
     let report = check(&recipe, &made.path("run"), Device::Cpu, ["language"], None).expect("checks");
     assert!(report.findings.iter().all(|finding| finding.level != Level::Error), "{:?}", report.findings);
     assert_eq!(report.phases[0].iterations, 2);
+    let left_out = |message: &str| message.starts_with("2 of 5 captions in ") && message.contains("giraffe");
+    assert!(report.findings.iter().any(|finding| finding.level == Level::Info && left_out(&finding.message)));
     let lines = heard(&recipe, &made, &["language"]);
     let started = lines.iter().find_map(|line| match line.event {
         Event::Started { per_epoch, .. } => Some(per_epoch),
         _ => None,
     });
     assert_eq!(started, Some(2), "a.jpg and b.jpg");
+    let told = lines.iter().filter(|line| matches!(&line.event, Event::Log { message } if left_out(message)));
+    assert_eq!(told.count(), 1);
 }

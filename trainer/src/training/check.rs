@@ -212,7 +212,7 @@ impl Check<'_> {
         }
         let stopped = self.phases.iter().find(|phase| match phase {
             Phase::SelfCritical(training) if !self.is_complete(phase) => {
-                self.run.training_images(training).is_ok_and(|images| count(&images) > 0)
+                self.run.photos(training).is_ok_and(|images| count(&images) > 0)
             }
             _ => false,
         });
@@ -262,8 +262,12 @@ impl Check<'_> {
 
     fn iterations(&mut self, phase: &TrainingPhase, by_caption: bool) -> u64 {
         let blank = crate::data::InputSource::Blank(Vec::new());
-        let images = self.run.training_images(phase);
+        let mut left_out = None;
+        let images = self.run.training_images(phase, |message| left_out = Some(message));
         let batches = images.and_then(|images| self.run.batches_of(blank, &images, phase, by_caption));
+        if let Some(message) = left_out {
+            self.report.find(Level::Info, "captions", message);
+        }
         let Some(batches) = self.report.value("captions", batches) else { return 0 };
         let per_epoch = batches.batches_per_epoch();
         if per_epoch == 0 {

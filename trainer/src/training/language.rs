@@ -13,18 +13,35 @@ use std::collections::HashSet;
 
 impl Run<'_> {
     /// What a phase is trained on: the dataset's images for training, of one folder where it has a `filepath`; or those
-    /// of `data.captions`, if captions are what it sees.
-    pub(super) fn training_images(&self, phase: &TrainingPhase) -> Result<Cow<'_, [Image]>, TrainError> {
+    /// of `data.captions`, if captions are what it sees, of which `tell` hears how many are left out.
+    pub(super) fn training_images(
+        &self,
+        phase: &TrainingPhase,
+        tell: impl FnOnce(String),
+    ) -> Result<Cow<'_, [Image]>, TrainError> {
         let Some(path) = self.recipe.data.captions.as_ref().filter(|_| phase.sees_captions) else {
             return self.photos(phase);
         };
         let Dataset { validation, test, .. } = &self.dataset;
         let held_out: HashSet<&str> = validation.iter().chain(test).map(stem).collect();
         let mut images = Dataset::read(path)?.train;
-        images.retain_mut(|image| {
-            image.captions.retain(|caption| is_known(caption, &self.vocabulary));
-            !image.captions.is_empty() && !held_out.contains(stem(image))
-        });
+        images.retain(|image| !held_out.contains(stem(image)));
+        let all: usize = images.iter().map(|image| image.captions.len()).sum();
+        let (mut left_out, mut example) = (0, None);
+        for image in &mut images {
+            for caption in image.captions.extract_if(.., |caption| !is_known(caption, &self.vocabulary)) {
+                left_out += 1;
+                example.get_or_insert(caption);
+            }
+        }
+        images.retain(|image| !image.captions.is_empty());
+        if let Some(example) = example {
+            tell(format!(
+                "{left_out} of {all} captions in {} are left out, as they have words that the vocabulary lacks, e.g. \
+                 \"{example}\"",
+                path.display()
+            ));
+        }
         Ok(Cow::Owned(images))
     }
 

@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn self_critical(&self, phase: &TrainingPhase) -> Result<Step, TrainError> {
-        let images = self.training_images(phase)?;
+        let images = self.photos(phase)?;
         let captions: Vec<Vec<&str>> =
             images.iter().map(|image| image.captions.iter().map(String::as_str).collect()).collect();
         Ok(Step::SelfCritical(Box::new(Rewarded {
@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
             return self.package(phase).map(|()| Outcome::Completed);
         };
         self.check_features(phase)?;
-        let mut batches = self.training_batches(phase, by_caption)?;
+        let mut batches = self.training_batches(phase, by_caption, events)?;
         let mut evaluation_images = self.evaluation_batches(phase)?;
         leave_out_missing(&mut batches, "training", phase, events);
         leave_out_missing(&mut evaluation_images, "validation", phase, events);

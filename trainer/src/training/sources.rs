@@ -1,5 +1,6 @@
 //! What phases are made of: the images of a run, where they are read, and the batches of them.
 
+use super::events::Events;
 use super::failure::TrainError;
 use super::features::features_path;
 use super::language::without_first_captions;
@@ -16,8 +17,13 @@ use std::sync::Mutex;
 
 impl Run<'_> {
     /// What a phase learns of: captions, or images alone.
-    pub(super) fn training_batches(&self, phase: &TrainingPhase, by_caption: bool) -> Result<BatchMaker, TrainError> {
-        let images = self.training_images(phase)?;
+    pub(super) fn training_batches(
+        &self,
+        phase: &TrainingPhase,
+        by_caption: bool,
+        events: &mut Events,
+    ) -> Result<BatchMaker, TrainError> {
+        let images = self.training_images(phase, |message| events.log(message))?;
         let source = self.source(phase, &images, phase.image_size.unwrap_or(self.config.image_size))?;
         self.batches_of(source, &images, phase, by_caption)
     }
@@ -211,7 +217,8 @@ mod tests {
         let run = Run::open(&recipe, &folder.path().join("run"), Device::Cpu, &stop)?;
         let Some(Phase::CrossEntropy(phase)) = recipe.phase("xe") else { panic!("there is such a phase") };
         let names = |batches: BatchMaker| batches.images.iter().map(Image::name).collect::<Vec<String>>();
-        let (training, evaluation) = (run.training_batches(phase, false)?, run.evaluation_batches(phase)?);
+        let training = run.training_batches(phase, false, &mut Events::default())?;
+        let evaluation = run.evaluation_batches(phase)?;
         let Step::SelfCritical(rewarded) = run.self_critical(phase)? else { panic!("rewards") };
         let known = (0..2).filter(|&image| rewarded.reward.rewards(&[image], &[vec![vec!["a"]]]).is_ok()).count();
         Ok((names(training), names(evaluation), known))
@@ -232,7 +239,7 @@ mod tests {
         let stop = AtomicBool::new(false);
         let run = Run::open(&recipe, &folder.path().join("run"), Device::Cpu, &stop).expect("opens");
         let Some(Phase::CrossEntropy(phase)) = recipe.phase("xe") else { panic!("there is such a phase") };
-        let training = run.training_batches(phase, true).expect("are there");
+        let training = run.training_batches(phase, true, &mut Events::default()).expect("are there");
         let evaluation = run.evaluation_batches(phase).expect("are there");
         let shown = |batches: &BatchMaker| batches.make(0).expect("made").inputs.tensor;
         let captions = evaluation.images[0].captions.clone();

@@ -64,7 +64,7 @@ fn of_training(
     let network = Network::of_phase(&store.root(), &run.config, phase);
     let _ = phase.precision.prepare(run.device); // what can't be had is told when the phase starts
     let mut optimiser = RAdam::new(&store);
-    let images = run.training_images(phase)?;
+    let images = run.training_images(phase, |_| ())?;
     let batches = run.batches_of(source(run, phase, &images, sizes)?, &images, phase, by_caption)?;
     let mut iteration = 0;
     measured(batches, run.device, time, |batch| {

@@ -91,6 +91,7 @@ Examples:
   expansionnet train --run runs/photos                                  goes on with it
   expansionnet train --run runs/photos --check --measure 60             what it needs, and how long it takes
   expansionnet train --run runs/photos --phase scst --events json
+  expansionnet train --run runs/photos --phase xe --set xe.epochs=12    more epochs, with the same optimiser
   expansionnet train --run runs/coco --set data.dataset=dataset_coco.json --set data.images=/coco";
 
 impl Train {

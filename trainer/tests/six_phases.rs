@@ -78,7 +78,7 @@ fn what_does_not_fit_a_run_is_refused() {
     run.run(Some("xe"), &mut events).expect("trains");
     drop(run);
 
-    let other = Recipe::parse(&made.recipe(1), &["xe.epochs=9".to_owned()]).expect("is one");
+    let other = Recipe::parse(&made.recipe(1), &["xe.learning_rate=9e-3".to_owned()]).expect("is one");
     let run = Run::open(&other, &folder, Device::Cpu, &stop).expect("opens");
     let error = run.run(Some("xe"), &mut events).expect_err("another recipe");
     assert!(matches!(error, TrainError::OtherRecipe { .. }), "{error}");

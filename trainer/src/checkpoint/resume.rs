@@ -19,7 +19,7 @@ const STATE: &str = "state-";
 const BEST: &str = "best-";
 
 /// How far a phase is. With the recipe's seed this is the data's order and the random state, too.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Hash of the recipe with this phase alone.
     pub recipe: String,
@@ -32,14 +32,20 @@ pub struct Progress {
     /// The CIDEr-D at this iteration, where the model was judged at it.
     #[serde(default)]
     pub cider: Option<f64>,
-    /// Whether the phase is complete.
+    /// Whether the phase is complete, and its model folder made.
     pub finished: bool,
+    /// Epochs that the phase was to have; former versions had them in the hash.
+    #[serde(default)]
+    pub epochs: Option<u64>,
     /// Captions, or images, of an epoch.
     #[serde(default)]
     pub items: Option<usize>,
     /// SHA-256 (hex) of the weights of the models that it learns of, one after another.
     #[serde(default)]
     pub teachers: Option<String>,
+    /// SHA-256 (hex) of the weights of the backbone whose features it reads, as it stands beside these.
+    #[serde(default)]
+    pub features: Option<String>,
 }
 
 /// A checkpoint that has been read.
@@ -320,16 +326,7 @@ mod tests {
     }
 
     fn progress(iteration: u64) -> Progress {
-        Progress {
-            recipe: "r".into(),
-            phase: "xe".into(),
-            iteration,
-            best: Some(1.5),
-            cider: None,
-            finished: false,
-            items: None,
-            teachers: None,
-        }
+        Progress { recipe: "r".into(), phase: "xe".into(), iteration, best: Some(1.5), ..Progress::default() }
     }
 
     fn names(folder: &Path) -> Vec<String> {

@@ -89,8 +89,7 @@ pub struct BatchMaker {
 impl BatchMaker {
     /// Batches of an epoch. What is left out of one, if it is, is another each time.
     pub fn batches_per_epoch(&self) -> u64 {
-        let (items, size) = (self.items.len(), self.batch_size);
-        (if self.keep_rest { items.div_ceil(size) } else { items / size }) as u64
+        batches_in(self.items.len(), self.batch_size, self.keep_rest)
     }
 
     /// Leaves out the items of images that there is nothing of, and names these.
@@ -171,6 +170,11 @@ impl BatchMaker {
             }
         }
     }
+}
+
+/// Batches that this many items make, with what is left over or without.
+pub fn batches_in(items: usize, size: usize, keep_rest: bool) -> u64 {
+    (if keep_rest { items.div_ceil(size) } else { items / size }) as u64
 }
 
 /// The places `0..items` in the order of an epoch.

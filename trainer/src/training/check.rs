@@ -9,7 +9,7 @@ use super::features::{check_kept, is_complete, shape};
 use super::folder::RunFolder;
 use super::recipe::{Phase, Recipe, TrainingPhase};
 use super::run::Run;
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{Checkpoints, Progress};
 use crate::data::Image;
 use crate::data::features::free_bytes;
 use crate::device::device_name;
@@ -281,14 +281,16 @@ impl Check<'_> {
         match phase {
             Phase::Features(_) if self.is_complete(phase) => all,
             Phase::Features(_) => 0,
-            _ => self.progress(phase).map_or(0, |(iteration, _)| iteration),
+            _ => self.progress(phase).map_or(0, |saved| saved.iteration),
         }
     }
 
     fn is_complete(&self, phase: &Phase) -> bool {
         match phase {
             Phase::Features(phase) => is_complete(self.run.folder.path(), phase),
-            _ => self.progress(phase).is_some_and(|(_, finished)| finished),
+            Phase::CrossEntropy(training) | Phase::SelfCritical(training) => {
+                self.progress(phase).is_some_and(|saved| self.run.is_complete(training, &saved))
+            }
         }
     }
 
@@ -296,10 +298,9 @@ impl Check<'_> {
         self.is_complete(phase) || self.progress(phase).is_some()
     }
 
-    /// Iterations done, and whether these are all.
-    fn progress(&self, phase: &Phase) -> Option<(u64, bool)> {
-        let progress = self.checkpoints(phase).progress().ok()??;
-        Some((progress.iteration, progress.finished))
+    /// How far its newest state is, if it has any.
+    fn progress(&self, phase: &Phase) -> Option<Progress> {
+        self.checkpoints(phase).progress().ok()?
     }
 
     fn disk(&mut self, sizes: &Sizes) {

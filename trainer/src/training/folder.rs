@@ -64,11 +64,12 @@ impl Run<'_> {
             }
         }
         for phase in &self.recipe.phases {
-            // Once, paths were part of it, and are others now.
+            // Once, paths and epochs were part of it, and are others now.
             if let Some(begun) = of(phase).progress()?
                 && self.is_begun_with(phase.name(), &begun.recipe)
             {
-                of(phase).amend(&Progress { recipe: self.recipe.phase_hash(phase.name()), ..begun })?;
+                let (recipe, epochs) = (self.recipe.phase_hash(phase.name()), self.epochs_of(phase.name(), &begun));
+                of(phase).amend(&Progress { recipe, epochs, ..begun })?;
             }
         }
         write_whole(&self.folder.path().join(FILE), toml::to_string(&recipe).map_err(io::Error::other))
@@ -81,20 +82,24 @@ impl Run<'_> {
         self.recipe.is_of_phase(phase, hash) || self.kept_recipe().is_some_and(as_kept)
     }
 
-    /// Refuses to go on with a phase that was begun with other numbers, sizes or words.
+    /// Refuses to go on with a phase that was begun with other numbers, sizes, words or features.
     ///
     /// # Errors
-    /// [`TrainError::OtherRecipe`], with what differs, or [`TrainError::OtherWords`].
+    /// [`TrainError::OtherRecipe`], with what differs, [`TrainError::OtherWords`], or see [`Run::check_what_is_left`].
     pub(super) fn check_begun(&self, phase: &str, begun: &Progress) -> Result<(), TrainError> {
         if self.is_begun_with(phase, &begun.recipe) {
-            return if begun.iteration == 0 { Ok(()) } else { check_described(self, phase) };
+            if begun.iteration > 0 {
+                check_described(self, phase)?;
+                self.check_what_is_left(phase, begun)?;
+            }
+            return Ok(());
         }
         let keys = self.kept_recipe().map(|kept| kept.differing_keys(self.recipe, phase)).unwrap_or_default();
         Err(TrainError::OtherRecipe { phase: phase.to_owned(), keys })
     }
 
     /// The recipe in the folder, if there is one that can be read.
-    fn kept_recipe(&self) -> Option<Recipe> {
+    pub(super) fn kept_recipe(&self) -> Option<Recipe> {
         Recipe::read(&self.folder.path().join(FILE), &[]).ok()
     }
 }

@@ -63,6 +63,11 @@ impl MadeOf {
         write_whole(&run.join(phase).join(FILE), serde_json::to_vec(&self).map_err(io::Error::from))
     }
 
+    /// SHA-256 (hex) of the backbone's weights.
+    pub fn backbone(&self) -> &str {
+        &self.backbone
+    }
+
     /// Whether the backbone was this one.
     pub fn is_by(&self, weights: &NamedTensors) -> Result<bool, TrainError> {
         Ok(self.backbone == digest(weights)?)

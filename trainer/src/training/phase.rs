@@ -41,17 +41,17 @@ impl<'a> PhaseRun<'a> {
         let fresh = || Progress {
             recipe: hash.clone(),
             phase: phase.name.clone(),
-            iteration: 0,
-            best: None,
-            cider: None,
-            finished: false,
-            items: None,
-            teachers: None,
+            epochs: Some(phase.epochs),
+            ..Progress::default()
         };
         let mut progress = checkpoints.progress()?.unwrap_or_else(fresh);
         run.check_begun(&phase.name, &progress)?;
-        // Once, paths were part of it.
-        progress.recipe = hash;
+        let complete = run.is_complete(phase, &progress);
+        if let Some(epochs) = run.epochs_of(&phase.name, &progress).filter(|&epochs| epochs != phase.epochs) {
+            events.log(format!("there are to be {} epochs now, and were to be {epochs}", phase.epochs));
+        }
+        // Once, paths and epochs were part of it.
+        (progress.recipe, progress.epochs, progress.finished) = (hash, Some(phase.epochs), false);
         if !checkpoints.forget_best_after(progress.iteration)? {
             // With the model its figure is gone, too.
             progress.best = None;
@@ -59,7 +59,7 @@ impl<'a> PhaseRun<'a> {
         if progress.iteration == 0 {
             describe(run, &phase.name)?;
         }
-        if progress.finished {
+        if complete {
             return Ok(None);
         }
         tch::manual_seed(mixed(run.recipe.seed, phase.number()) as i64);
@@ -103,7 +103,7 @@ impl<'a> PhaseRun<'a> {
 
     /// Trains to the end of the phase, or until asked to stop.
     pub fn train(
-        mut self,
+        &mut self,
         step: &Step,
         batches: BatchMaker,
         evaluation: &Evaluation,
@@ -117,12 +117,7 @@ impl<'a> PhaseRun<'a> {
         let total = per_epoch.saturating_mul(self.phase.epochs);
         self.tell_started(step, total, per_epoch, events);
         let schedule = self.phase.schedule();
-        let start = self.progress.iteration;
-        if start >= total {
-            // There is less to learn of than there was.
-            self.progress.finished = true;
-            self.checkpoints.amend(&self.progress)?;
-        }
+        let start = self.progress.iteration; // not before the end where there is less to learn of than there was
         let device = self.run.device;
         let mut ahead =
             Prefetch::start(start..total, readers(), move |iteration| batches.make(iteration)?.ready_for(device));
@@ -148,7 +143,6 @@ impl<'a> PhaseRun<'a> {
             }
             let stop = self.run.stop_asked() && !last;
             if epoch_ends || stop || saved.elapsed() > self.phase.save_every() {
-                self.progress.finished = last;
                 self.save(&meter, events)?;
                 saved = Instant::now();
             }
@@ -157,6 +151,12 @@ impl<'a> PhaseRun<'a> {
             }
         }
         Ok(Outcome::Completed)
+    }
+
+    /// Writes down that nothing is left to do. Last of all: a phase that is killed before comes to its end again.
+    pub fn finish(mut self) -> Result<(), TrainError> {
+        self.progress.finished = true;
+        Ok(self.checkpoints.amend(&self.progress)?)
     }
 
     /// What a phase learns of stays the same for as long as it takes.
@@ -171,6 +171,7 @@ impl<'a> PhaseRun<'a> {
             ));
         }
         (self.progress.items, self.progress.teachers) = (Some(items), teachers);
+        self.progress.features = self.run.backbone_of_features(self.phase)?;
         Ok(())
     }
 

@@ -258,7 +258,7 @@ mod tests {
         assert!(!written.contains("teachers"), "runs begun before there were teachers keep their hash");
         assert_ne!(paper(&["xe.captions_per_image=5"]).expect("is one").hash(), plain.hash());
         assert_eq!(plain.hash(), paper(&[]).expect("is one").hash());
-        let later = paper(&["scst.epochs=2"]).expect("is one");
+        let later = paper(&["scst.learning_rate=2"]).expect("is one");
         assert_eq!(later.phase_hash("xe"), plain.phase_hash("xe"));
         assert_ne!(later.phase_hash("scst"), plain.phase_hash("scst"));
         let seen = |views: &str, augment: &str| {

@@ -18,7 +18,7 @@ use crate::metrics::CiderReward;
 use crate::model::ModelConfig;
 use crate::vocabulary::Vocabulary;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::{Device, Kind};
@@ -132,8 +132,11 @@ impl<'a> Run<'a> {
         step: impl Fn(&CaptionSet) -> Result<Step, TrainError>,
         events: &mut Events,
     ) -> Result<Outcome, TrainError> {
-        let Some(at_work) = PhaseRun::open(self, phase, events)? else {
-            return self.package(phase).map(|()| Outcome::Completed);
+        let Some(mut at_work) = PhaseRun::open(self, phase, events)? else {
+            if !self.model_folder(phase).exists() {
+                self.package(phase)?;
+            }
+            return Ok(Outcome::Completed);
         };
         self.check_features(phase)?;
         let mut batches = self.training_batches(phase, by_caption, events)?;
@@ -154,6 +157,7 @@ impl<'a> Run<'a> {
         let outcome = at_work.train(&step, batches, &evaluation, events)?;
         if outcome == Outcome::Completed {
             self.package(phase)?;
+            at_work.finish()?;
         }
         Ok(outcome)
     }
@@ -175,13 +179,17 @@ impl<'a> Run<'a> {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Makes a model folder of the phase's best weights, and of the backbone whose features it read; of captions alone
-    /// comes no model of images.
+    fn model_folder(&self, phase: &TrainingPhase) -> PathBuf {
+        self.folder.path().join(&phase.name).join("model")
+    }
+
+    /// Makes a model folder of the phase's best weights, and of the backbone whose features it read, in place of one that
+    /// lies there; of captions alone comes no model of images.
     fn package(&self, phase: &TrainingPhase) -> Result<(), TrainError> {
-        let folder = self.folder.path().join(&phase.name).join("model");
-        if folder.exists() || phase.sees_captions {
+        if phase.sees_captions {
             return Ok(());
         }
+        let folder = self.model_folder(phase);
         let Run { recipe, folder: run, config, vocabulary, .. } = self;
         Source { recipe, run: run.path(), config, vocabulary }.package(&phase.name, BEST, Kind::Float, &folder)
     }
@@ -211,6 +219,12 @@ pub(super) fn sizes_and_words(recipe: &Recipe, dataset: &Dataset) -> Result<(Mod
         Some(path) => Vocabulary::read(path)?,
         None => built.vocabulary,
     };
+    let words = vocabulary.len();
+    if let Some(given) = recipe.model.vocab_size.filter(|&given| given != words as i64) {
+        let path = recipe.data.vocabulary.as_deref();
+        let of = path.map_or("the training captions have".to_owned(), |path| format!("{} has", path.display()));
+        return Err(TrainError::VocabularySize { given, words, of });
+    }
     let mut sizes = recipe.model.clone();
     sizes.vocab_size = Some(words as i64);
     sizes.max_sequence_length = sizes.max_sequence_length.or(Some(max_length as i64));
@@ -219,12 +233,6 @@ pub(super) fn sizes_and_words(recipe: &Recipe, dataset: &Dataset) -> Result<(Mod
     Ok((config, vocabulary))
 }
 
-    let words = vocabulary.len();
-    if let Some(given) = recipe.model.vocab_size.filter(|&given| given != words as i64) {
-        let path = recipe.data.vocabulary.as_deref();
-        let of = path.map_or("the training captions have".to_owned(), |path| format!("{} has", path.display()));
-        return Err(TrainError::VocabularySize { given, words, of });
-    }
 impl Recipe {
     /// The phases of these names, or all where none is named, in the recipe's order.
     ///

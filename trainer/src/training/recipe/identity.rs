@@ -14,21 +14,24 @@ impl Recipe {
     }
 
     /// What a phase that was begun must go on with, as a hash: the recipe with this phase alone, and how many views of
-    /// its images it sees. Later phases may still be changed, and so may what no weight depends on, and where files lie.
+    /// its images it sees. Later phases may still be changed, and so may what no weight depends on, where files lie,
+    /// and how many epochs there are.
     pub fn phase_hash(&self, name: &str) -> String {
-        self.clone().anywhere(name).phase_hash_here(name)
+        self.clone().anywhere(name).of_any_length().phase_hash_here(name)
     }
 
     /// Whether a phase was begun with this recipe, by the hash in its progress.
     pub(in crate::training) fn is_of_phase(&self, name: &str, hash: &str) -> bool {
-        // Once, paths counted.
-        self.phase_hash(name) == hash || self.phase_hash_here(name) == hash
+        // Once, epochs counted, and before that paths as well.
+        let once = || self.clone().anywhere(name).phase_hash_here(name) == hash;
+        self.phase_hash(name) == hash || once() || self.phase_hash_here(name) == hash
     }
 
     /// The keys of a phase, and of what all phases share, whose values differ in the other recipe.
     pub(in crate::training) fn differing_keys(&self, other: &Recipe, phase: &str) -> Vec<String> {
         let values = |recipe: &Recipe| {
-            let mut values = serde_json::to_value(recipe.clone().anywhere(phase).alone(phase)).unwrap_or_default();
+            let mut values =
+                serde_json::to_value(recipe.clone().anywhere(phase).of_any_length().alone(phase)).unwrap_or_default();
             let phases = values["phase"].take();
             values[phase] = phases.get(0).cloned().unwrap_or_default();
             values
@@ -58,10 +61,20 @@ impl Recipe {
     fn anywhere(mut self, phase: &str) -> Self {
         let sees_captions = self.phase(phase).is_some_and(Phase::sees_captions);
         self.data.captions.take_if(|_| !sees_captions);
+        self.model.vocab_size = None;
         self.change_paths(|_| PathBuf::new());
         self
     }
-        self.model.vocab_size = None;
+
+    /// Without how many epochs there are: what an iteration does is the same of more of them.
+    fn of_any_length(mut self) -> Self {
+        for phase in &mut self.phases {
+            if let Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) = phase {
+                phase.epochs = 0; // as in no recipe, so that no former hash is the same
+            }
+        }
+        self
+    }
 
     /// With this phase alone, and what no weight depends on at its default.
     fn alone(mut self, name: &str) -> Self {
@@ -112,6 +125,12 @@ mod tests {
         assert_eq!(moved.phase_hash("xe"), plain.phase_hash("xe"));
         let once = plain.phase_hash_here("xe");
         assert!(plain.is_of_phase("xe", &once) && !moved.is_of_phase("xe", &once), "paths counted once");
+        let longer = with(&["xe.epochs=99"]);
+        assert_eq!(longer.phase_hash("xe"), plain.phase_hash("xe"));
+        assert!(plain.differing_keys(&longer, "xe").is_empty());
+        let later = plain.clone().anywhere("xe").phase_hash_here("xe");
+        assert!(moved.is_of_phase("xe", &later) && !longer.is_of_phase("xe", &later), "epochs counted later");
+        assert_eq!(with(&["model.vocab_size=50"]).phase_hash("xe"), plain.phase_hash("xe"), "words are compared");
         let other =
             with(&["xe.learning_rate=1", "data.images=/elsewhere", "seed=3", "scst.epochs=9", "xe.keep_checkpoints=9"]);
         assert_ne!(other.phase_hash("xe"), plain.phase_hash("xe"));

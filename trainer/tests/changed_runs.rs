@@ -154,7 +154,10 @@ fn teachers_are_looked_for_before_each_start_and_know_the_same_words() {
     Tensor::write_safetensors(&other, &file).expect("writable");
     let error = train(&made, &taught, &["xe-end-to-end"]).expect_err("other teachers");
     assert!(matches!(error, TrainError::OtherTeachers(_)), "{error}");
+    let errors = found();
+    assert!(errors.len() == 1 && errors[0].message == error.to_string(), "the check compares weights: {errors:?}");
     Tensor::write_safetensors(&own, &file).expect("writable");
+    assert_eq!(found(), [], "as they were");
     fs::rename(&elsewhere, made.path("gone")).expect("renames");
     let errors = found();
     assert!(errors.iter().any(|error| error.message.contains("teacher")), "begun, but it asks again: {errors:?}");

@@ -46,6 +46,20 @@ impl Teachers {
         Ok(Some(teachers))
     }
 
+    /// What the digest of those that a phase names would be, by their weights on disk.
+    ///
+    /// # Errors
+    /// When weights can't be read.
+    pub fn digest_on_disk(run: &Run, phase: &TrainingPhase, origins: &str) -> Result<String, TrainError> {
+        let mut digests = String::new();
+        for origin in each_origin(origins) {
+            for &part in parts(phase) {
+                digests += &digest(&weights_of(run.recipe, run.folder.path(), origin, part)?)?;
+            }
+        }
+        Ok(digests)
+    }
+
     /// As many with fresh weights, to see how long it takes to ask them.
     pub fn untrained(run: &Run, phase: &TrainingPhase) -> Option<Self> {
         let fresh = |_| Network::of_phase(&VarStore::new(run.device).root(), &run.config, phase).for_inference();
@@ -68,14 +82,18 @@ impl Teachers {
     }
 }
 
+/// What is read of a teacher.
+fn parts(phase: &TrainingPhase) -> &'static [Part] {
+    if phase.end_to_end() { &[Part::Backbone, Part::Body] } else { &[Part::Body] }
+}
+
 /// One of them, and the digest of each of its parts.
 fn teacher(run: &Run, phase: &TrainingPhase, origin: &str) -> Result<(Network, String), TrainError> {
     check_words(run, origin)?;
     let store = VarStore::new(run.device);
     let network = Network::of_phase(&store.root(), &run.config, phase);
-    let parts: &[Part] = if phase.end_to_end() { &[Part::Backbone, Part::Body] } else { &[Part::Body] };
     let mut digests = String::new();
-    for &part in parts {
+    for &part in parts(phase) {
         let weights = weights_of(run.recipe, run.folder.path(), origin, part)?;
         load_part(&store, &weights, part, &run.config.backbone)?;
         digests += &digest(&weights)?;

@@ -1,5 +1,7 @@
 //! Whether a phase finds the features and weights that it takes of others.
 
+use super::super::distillation::Teachers;
+use super::super::failure::TrainError;
 use super::super::features::{features_path, is_part};
 use super::super::recipe::{Phase, each_origin};
 use super::super::start::{Part, check_words, load_part, weights_of};
@@ -66,11 +68,25 @@ impl Check<'_> {
                 self.report.value("weights", fits);
             }
         }
+        self.teachers();
         let fresh =
             |phase: &&&Phase| phase.training().is_some_and(|phase| phase.end_to_end() && phase.backbone.is_none());
         if let Some(phase) = self.phases.iter().find(fresh) {
             let message = format!("phase `{}` begins with a backbone of random weights", phase.name());
             self.report.find(Level::Warning, "weights", message);
+        }
+    }
+
+    /// What a begun phase learns of must be as it was then. What can't be read has been found already.
+    fn teachers(&mut self) {
+        for phase in self.phases.clone() {
+            let Some(training) = phase.training().filter(|_| !self.is_complete(phase)) else { continue };
+            let (Some(origins), Some(saved)) = (&training.teachers, self.progress(phase)) else { continue };
+            let now = Teachers::digest_on_disk(self.run, training, origins);
+            if now.is_ok_and(|now| saved.teachers.is_some_and(|pinned| pinned != now)) {
+                let error = TrainError::OtherTeachers(training.name.clone());
+                self.report.find(Level::Error, "weights", error.to_string());
+            }
         }
     }
 }

@@ -197,6 +197,24 @@ async fn a_stop_that_is_not_understood_is_refused_in_our_own_words() {
 }
 
 #[tokio::test]
+async fn a_forced_stop_does_not_become_a_gentle_one_for_want_of_a_type() {
+    let site = Site::with(STOPPABLE).await;
+    let id = site.create().await;
+    site.at_work(&id).await;
+    let force = json!({"force": true}).to_string();
+    let chunked = Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>(force.clone())]));
+    for body in [Body::from(force), chunked] {
+        let untyped = Request::post(format!("/api/admin/jobs/{id}/stop")).header(header::COOKIE, site.cookie());
+        let refused = site.app.send(untyped.body(body).expect("a request")).await;
+        let detail = refused.problem(415, "unsupported-media-type");
+        assert!(detail.contains("Content-Type") && detail.contains("application/json"), "{detail}");
+    }
+    assert_eq!(site.get(&format!("/jobs/{id}")).await["state"], "running", "nothing was asked of it");
+    assert_eq!(site.ask(Method::POST, &format!("/jobs/{id}/stop"), None).await.json()["state"], "stopping");
+    site.state(&id, "cancelled").await;
+}
+
+#[tokio::test]
 async fn a_model_that_nobody_uses_can_be_deleted_and_what_is_refused_is_said_on_the_page() {
     let site = Site::changed(STOPPABLE, |config| {
         config.model.directory = config.training.roots[0].join("models");

@@ -7,6 +7,7 @@ pub(in crate::web) mod events;
 pub(in crate::web) mod figures;
 pub(in crate::web) mod files;
 
+use super::fields::OptionalJson;
 use crate::store::{JobState, StoredJob};
 use crate::training::checkpoints::CheckpointFault;
 use crate::training::view::Job;
@@ -48,7 +49,7 @@ pub(in crate::web) struct CheckRequest {
 }
 
 /// How to stop.
-#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::web) struct StopRequest {
     /// End the process at once, without saving.
@@ -204,9 +205,9 @@ pub(in crate::web) async fn stop_job(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
-    request: Result<Option<Json<StopRequest>>, JsonRejection>,
+    OptionalJson(request): OptionalJson<StopRequest>,
 ) -> Result<Json<Job>, Problem> {
-    let force = request?.is_some_and(|Json(request)| request.force);
+    let force = request.is_some_and(|request| request.force);
     act(&state, &caller, &id, if force { Action::ForceStop } else { Action::Stop }).await
 }
 

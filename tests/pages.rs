@@ -5,6 +5,8 @@ mod support;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use expansionnet::config::Config;
+use std::path::PathBuf;
+use std::sync::Mutex;
 use support::fake_model::{FakeModel, MARKUP};
 use support::web::{Answered, Part, TestApp, multipart, png};
 
@@ -87,6 +89,31 @@ async fn browsers_get_errors_as_pages_and_programs_as_problems() {
     let refused = app.send(request.body(Body::from(body)).expect("a request")).await;
     assert_eq!(refused.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert!(refused.text().contains("SVG"), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn a_page_says_when_to_come_back_as_programs_are_told() {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let load = move |_: &[PathBuf]| {
+        wait.lock().expect("not poisoned").recv().ok();
+        Ok::<_, String>(FakeModel::new())
+    };
+    let directory = tempfile::tempdir().expect("a temporary folder");
+    let app = TestApp::around(directory, Config::defaults().expect("valid defaults"), load).await;
+    let photo = png(40, 30);
+    for accept in ["text/html", "*/*"] {
+        let request = Request::post("/")
+            .header(header::ACCEPT, accept)
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=EDGE");
+        let body = multipart(&[Part::Image("a.png", &photo)]);
+        let refused = app.send(request.body(Body::from(body)).expect("a request")).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "2"), "{accept}");
+        let is_page = refused.header("content-type").starts_with("text/html");
+        assert_eq!(is_page, accept == "text/html");
+        assert_eq!(is_page, refused.text().contains("enctype=\"multipart/form-data\""), "the start page again");
+    }
+    drop(go);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@
 mod causes;
 mod layer;
 
-pub(super) use layer::{Code, OwnPage, accepts_pages, finish, wants_page};
+pub(super) use layer::{Code, accepts_pages, finish, wants_page};
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

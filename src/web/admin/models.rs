@@ -4,9 +4,8 @@ use crate::captioning::{FailedActivation, ListedModel, ModelState, RemoveError};
 use crate::web::AppState;
 use crate::web::auth::Caller;
 use crate::web::pages::{self, Frame, size_text};
-use crate::web::problem::{OwnPage, Problem, accepts_pages};
+use crate::web::problem::{Problem, accepts_pages};
 use askama::Template;
-use axum::Extension;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
 use axum::http::HeaderMap;
@@ -62,8 +61,8 @@ async fn refused(state: &AppState, frame: Frame, headers: &HeaderMap, problem: P
     if !accepts_pages(headers) {
         return Err(problem);
     }
-    let status = problem.status;
-    Ok((status, Extension(OwnPage), models_page(state, frame, Some(problem.detail)).await?).into_response())
+    let page = models_page(state, frame, Some(problem.detail.clone())).await?;
+    Ok(problem.on_page(page))
 }
 
 /// `POST /admin/models`: begins to load what was chosen; the page that follows shows how it goes.

@@ -9,13 +9,12 @@ use crate::web::AppState;
 use crate::web::captioning::caption_again;
 use crate::web::history::check_words;
 use crate::web::options::RequestedOptions;
-use crate::web::problem::{OwnPage, Problem};
+use crate::web::problem::Problem;
 use askama::Template;
+use axum::Form;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::{Extension, Form};
+use axum::response::{Redirect, Response};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -112,7 +111,7 @@ async fn gone(state: &AppState, frame: Frame, id: String, filter: FilterForm) ->
     }
     let undo_minutes = state.config.storage.undo_minutes;
     let page = page(&DeletedPage { frame, id, history: filter.address("", ""), filter, undo_minutes })?;
-    Ok((StatusCode::NOT_FOUND, Extension(OwnPage), page).into_response())
+    Ok(no_such_caption().on_page(page))
 }
 
 /// What the page's forms say: words, or that the model's are wanted back.

@@ -7,14 +7,12 @@ use super::{Frame, page};
 use crate::store::CaptionFilter;
 use crate::web::answer::Answer;
 use crate::web::captioning::caption_source;
-use crate::web::problem::{OwnPage, Problem, wants_page};
+use crate::web::problem::{Problem, wants_page};
 use crate::web::upload::{PhotoSource, Upload};
 use crate::web::{AppState, upload, upload_memory};
 use askama::Template;
-use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 /// How many recent captions the start page shows.
 const RECENT: u32 = 12;
@@ -79,16 +77,22 @@ pub(in crate::web) async fn upload(
     let _memory = upload_memory::for_request(&state, request.headers())?;
     let upload = upload::receive(request, &state.config.server).await?;
     let posted = caption_all(&state, upload).await?;
-    let status = match posted.failed.first() {
+    // Where nothing came of any photo, the first one's problem is that of the request.
+    let refusal = posted.failed.first().filter(|_| posted.made.is_empty()).map(|failed| failed.problem.clone());
+    if let Some(problem) = &refusal
+        && !as_page
+    {
         // Programs are told what was wrong as everywhere.
-        Some(Failed { problem, .. }) if posted.made.is_empty() && !as_page => return Err(problem.clone()),
-        Some(Failed { problem, .. }) if posted.made.is_empty() => problem.status,
-        _ => StatusCode::OK,
-    };
+        return Err(problem.clone());
+    }
     for Failed { problem, .. } in &posted.failed {
         state.metrics.problem(problem.code);
     }
-    Ok((status, Extension(OwnPage), start_page(&state, frame, posted).await?).into_response())
+    let page = start_page(&state, frame, posted).await?;
+    Ok(match refusal {
+        Some(problem) => problem.on_page(page),
+        None => page,
+    })
 }
 
 async fn caption_all(state: &AppState, upload: Upload) -> Result<Posted, Problem> {

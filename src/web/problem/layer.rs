@@ -4,6 +4,7 @@ use super::Problem;
 use crate::web::limits::RATE_LIMIT_HEADERS;
 use crate::web::pages;
 use crate::web::request_id::RequestId;
+use axum::Extension;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -15,7 +16,26 @@ pub(in crate::web) struct Code(pub &'static str);
 
 /// Marks an error response that is a page of its own: [`finish`] leaves it as it is.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::web) struct OwnPage;
+struct OwnPage;
+
+impl Problem {
+    /// The problem told by a page of its own, on which there is more to do than on that of an error.
+    pub(in crate::web) fn on_page(&self, page: Response) -> Response {
+        let mut response = (self.status, Extension(OwnPage), page).into_response();
+        self.describe(response.headers_mut());
+        response
+    }
+
+    /// Sets the headers that belong to the problem, whatever the body.
+    fn describe(&self, headers: &mut HeaderMap) {
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+    }
+}
 
 /// Gives every error response its body: a page where a browser asked for one, else problem+json.
 pub(in crate::web) async fn finish(request: Request, next: Next) -> Response {
@@ -33,12 +53,7 @@ pub(in crate::web) async fn finish(request: Request, next: Next) -> Response {
     let id = id.as_ref().map_or("", RequestId::as_str);
     parts.extensions.insert(Code(problem.code));
     keep_error_headers(&mut parts.headers);
-    if let Some(wait) = problem.retry_after {
-        parts.headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
-    }
-    if status == StatusCode::UNAUTHORIZED {
-        parts.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
+    problem.describe(&mut parts.headers);
     let body = if as_page {
         pages::error_page(&problem, id)
     } else {

@@ -7,6 +7,7 @@ pub mod captioning;
 pub mod cli;
 pub mod config;
 pub mod fetch;
+mod leftovers;
 pub mod metrics;
 pub mod store;
 pub mod training;

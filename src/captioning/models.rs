@@ -5,16 +5,17 @@
 
 mod catalog;
 mod choice;
+mod removal;
 
 pub use catalog::Folders;
+pub use removal::RemoveError;
 
 use super::worker::panic_text;
-use super::{BatchSizes, CaptionError, CaptionService, Loaded, Model, QueueSettings, Status};
+use super::{BatchSizes, CaptionError, CaptionService, Loaded, Model, QueueSettings};
 use crate::store::{Store, StoreError};
 use catalog::{Found, without_path};
 use serde::Serialize;
 use std::fmt::Display;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -121,20 +122,6 @@ pub enum ActivateError {
     Start(String),
 }
 
-/// Why a model folder was not removed.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoveError {
-    /// There is no such folder, or the settings name it.
-    #[error("there is no model `{0}` that can be deleted")]
-    Unknown(String),
-    /// It captions photos, or may soon.
-    #[error("the model `{0}` is in service or being loaded: put another one into service first")]
-    InUse(String),
-    /// The system refuses, or the task died.
-    #[error("the model's folder cannot be removed: {0}")]
-    Io(#[from] io::Error),
-}
-
 impl Models {
     /// Starts the model that was put into service last, or the configured one. Returns before it is loaded.
     ///
@@ -152,6 +139,7 @@ impl Models {
         M: Model + 'static,
         E: Display + 'static,
     {
+        removal::finish_all(&folders).await;
         let batches = BatchSizes::new(queue.max_batch_size);
         let (load, counted) = (Arc::new(load), batches.clone());
         let start: StartService = Box::new(move |choices| {
@@ -253,32 +241,6 @@ impl Models {
         }))
     }
 
-    /// Removes a model folder that is neither in service nor named by the settings.
-    ///
-    /// # Errors
-    /// See [`RemoveError`].
-    pub async fn remove(&self, id: &str) -> Result<(), RemoveError> {
-        let (models, id) = (self.clone(), id.to_owned());
-        let removing = tokio::task::spawn_blocking(move || models.remove_now(&id));
-        removing.await.unwrap_or_else(|died| Err(io::Error::other(died).into()))
-    }
-
-    fn remove_now(&self, id: &str) -> Result<(), RemoveError> {
-        let folder = self.inner.folders.removable(id).ok_or_else(|| RemoveError::Unknown(id.to_owned()))?;
-        // Out of reach at once, whoever wants it into service meanwhile: names that begin so are no models'.
-        let hidden = folder.with_file_name(format!(".deleted-{id}"));
-        // That of a server which was killed meanwhile.
-        let _ = std::fs::remove_dir_all(&hidden);
-        {
-            let state = self.inner.state();
-            if state.uses(id) {
-                return Err(RemoveError::InUse(id.to_owned()));
-            }
-            std::fs::rename(&folder, &hidden)?;
-        }
-        Ok(std::fs::remove_dir_all(&hidden)?)
-    }
-
     /// Waits until the model in service is given up; gives the reason.
     pub async fn failed(&self) -> String {
         let mut changes = self.inner.changes.subscribe();
@@ -292,19 +254,6 @@ impl Models {
                 reason = failed => return reason,
             }
         }
-    }
-}
-
-impl State {
-    /// Whether a model captions photos or is being loaded; at the start of a server that may be any.
-    fn uses(&self, id: &str) -> bool {
-        let named = |models: &[String]| models.iter().any(|model| model == id);
-        let serves = match self.service.status() {
-            Status::Loading => true,
-            Status::Ready(loaded) => named(&loaded.info.members),
-            Status::Failed(_) => false,
-        };
-        serves || named(&self.activation.loading)
     }
 }
 

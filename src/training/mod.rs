@@ -201,10 +201,8 @@ impl Jobs {
         if !files {
             return Ok(());
         }
-        match tokio::fs::remove_dir_all(&job.folder).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ActionError::Files(error)),
-            _ => Ok(()),
-        }
+        let deleting = tokio::task::spawn_blocking(move || crate::leftovers::delete(Path::new(&job.folder)));
+        deleting.await.unwrap_or_else(|died| Err(std::io::Error::other(died))).map_err(ActionError::Files)
     }
 
     async fn find(&self, id: &str) -> Result<StoredJob, ActionError> {

@@ -282,10 +282,14 @@ async fn what_a_killed_server_left_is_cleared_away() {
     let id = site.create().await;
     site.state(&id, "completed").await;
     let folder = site.folder(&id).await;
-    let left = [site.path("runs/.check-1"), folder.join(".download-1")];
+    let deleted = site.path("runs/.deleted-01932c6e-8f2a-7b3c-9d4e-5f6a7b8c9d0e");
+    let left = [site.path("runs/.check-1"), deleted, folder.join(".download-1")];
+    let others = site.path("runs/.deleted-by-hand");
+    std::fs::create_dir(&others).expect("writable");
     left.iter().for_each(|left| std::fs::create_dir_all(left.join("model")).expect("writable"));
     let site = site.restarted().await;
     assert!(left.iter().all(|left| !left.exists()));
+    assert!(others.exists(), "somebody else's");
     site.has_every_event(&id).await;
 }
 

@@ -187,6 +187,18 @@ async fn the_choice_holds_after_a_restart() {
 }
 
 #[tokio::test]
+async fn what_a_killed_server_left_of_a_deleted_model_goes_at_the_next_start() {
+    let house = House::new();
+    let left = house.folder(".deleted-01932c6e-8f2a-7b3c-9d4e-5f6a7b8c9d0e");
+    let others = [".deleted-by-hand", ".model-half"].map(|name| house.folder(name));
+    write_model(&left);
+    others.iter().for_each(|folder| write_model(folder));
+    let server = house.start().await;
+    assert!(!left.exists() && others.iter().all(|folder| folder.exists()));
+    assert_eq!(server.folders().await["models"].as_array().map(Vec::len), Some(6), "as before");
+}
+
+#[tokio::test]
 async fn a_choice_that_cannot_be_loaded_any_more_gives_way_to_the_settings() {
     let house = House::new();
     let server = house.start().await;

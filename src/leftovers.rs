@@ -33,7 +33,12 @@ pub fn hide(folder: &Path) -> io::Result<PathBuf> {
 
 /// Whether this is the name of a folder that was hidden to be removed.
 pub fn is_hidden(name: &str) -> bool {
-    name.strip_prefix(DELETED).is_some_and(|id| Uuid::try_parse(id).is_ok())
+    ends_in_uuid(name, DELETED)
+}
+
+/// Whether a name is this beginning and a UUID, which nobody gives by hand.
+pub fn ends_in_uuid(name: &str, beginning: &str) -> bool {
+    name.strip_prefix(beginning).is_some_and(|id| Uuid::try_parse(id).is_ok())
 }
 
 /// Removes the folders in a folder whose names are of that kind. What cannot be removed is logged and stays.

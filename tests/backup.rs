@@ -153,6 +153,43 @@ async fn a_folder_that_is_there_stays_the_one_that_it_is() {
     assert_there(&app, &id).await;
 }
 
+#[tokio::test]
+async fn what_a_killed_restore_left_is_in_nobodys_way() {
+    const ID: &str = "01932c6e-8f2a-7b3c-9d4e-5f6a7b8c9d0e";
+    let app = TestApp::new().await;
+    caption(&app, 20).await;
+    let place = TempDir::new().expect("a temporary folder");
+    let file = place.path().join("backup.tar");
+    assert_done(&back_up(app.directory.path(), &file));
+    let make = |name: &str| {
+        let folder = place.path().join(name);
+        std::fs::create_dir_all(folder.join("images/ab")).expect("makes it");
+        folder
+    };
+    // Of a folder that was to be made, of one that was there, and what belongs to another.
+    make(&format!(".restoring-data-{ID}"));
+    make(&format!("disk/.restoring-{ID}"));
+    let others = format!(".restoring-other-{ID}");
+    make(&others);
+    let (data, disk) = (place.path().join("data"), place.path().join("disk"));
+    assert_done(&restore(&file, &data));
+    assert_done(&restore(&file, &disk));
+    assert_eq!(names(place.path()), [others.as_str(), "backup.tar", "data", "disk"]);
+    assert_eq!(names(&data), ["expansionnet.sqlite3", "images", "thumbnails"]);
+    assert_eq!(names(&disk), names(&data));
+
+    // One that is at work, and what is no restore's.
+    let other = make(&format!("busy/.restoring-{ID}"));
+    let at_work = std::fs::File::open(&other).expect("opens");
+    at_work.try_lock().expect("nobody has it");
+    assert!(fault(&restore(&file, &place.path().join("busy"))).contains("is there already"));
+    assert!(other.join("images/ab").is_dir());
+    drop(at_work);
+    assert_done(&restore(&file, &place.path().join("busy")));
+    make("mine/.restoring-by-hand");
+    assert!(fault(&restore(&file, &place.path().join("mine"))).contains("is there already"));
+}
+
 /// What is in a folder, in alphabetical order.
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("lists").flatten();

@@ -7,6 +7,8 @@ mod restore;
 
 pub use restore::restore;
 
+pub(super) use restore::remove_abandoned;
+
 use super::files::Files;
 use super::{FileKind, StoreError};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};

@@ -1,6 +1,7 @@
 //! What has to go, goes: deletions that can no longer be undone, captions and photos beyond what the
 //! settings keep, sessions that are over, deleted jobs, and files that a killed process left without a row.
 
+use super::backup;
 use super::captions::to_integer;
 use super::files::Files;
 use super::{FileKind, Store, StoreError, joined, json_list};
@@ -126,12 +127,18 @@ impl Store {
             .await
     }
 
-    /// Clears away what a process that was killed left: files on the way to their place that are not this
-    /// store's own, and files in their place whose row did not come. For whoever has the folder alone.
+    /// Clears away what a process that was killed left: half a restored backup, files on the way to their place that
+    /// are not this store's own, and files in their place whose row did not come. For whoever has the folder alone.
     ///
     /// # Errors
     /// When a folder cannot be read, a file cannot be removed, or the database fails.
     pub async fn sweep(&self) -> Result<(), StoreError> {
+        let directory = self.files.directory().to_owned();
+        joined(tokio::task::spawn_blocking(move || {
+            backup::remove_abandoned(&directory);
+            Ok(())
+        }))
+        .await?;
         for folder in FileKind::ALL.map(|kind| self.files.folder(kind)) {
             for shelf in Files::list(&folder)? {
                 self.sweep_shelf(folder.join(shelf)).await?;

@@ -1,6 +1,7 @@
 //! From a backup to a storage folder, checked before it is in its place.
 
 use super::{BackupError, Contents, DATABASE, count, failed, folder_of, open, photos};
+use crate::leftovers::{self, ends_in_uuid};
 use crate::store::files::Files;
 use crate::store::{FileKind, StoreError};
 use sqlx::Connection;
@@ -8,20 +9,28 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use uuid::Uuid;
 
 /// Makes `directory` the storage that a backup holds. The folder is whole or as it was before.
 ///
 /// # Errors
 /// When the folder is not empty, the file is not a whole backup, or something cannot be read or written.
 pub async fn restore(file: &Path, directory: &Path) -> Result<Contents, BackupError> {
+    remove_abandoned(directory);
     if fs::read_dir(directory).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() != LOST_AND_FOUND)) {
         return Err(BackupError::Exists(directory.to_owned()));
     }
     // A folder that is there may be where a disk is mounted, over which nothing can be renamed.
     let is_there = directory.is_dir();
-    let folder = if is_there { directory } else { folder_of(directory) };
+    let [inside, beside] = places(directory);
+    let (folder, prefix) = if is_there { inside } else { beside };
     fs::create_dir_all(folder).map_err(failed(folder))?;
-    let unpacked = tempfile::tempdir_in(folder).map_err(failed(folder))?;
+    let name = format!("{prefix}{}", Uuid::now_v7());
+    let unpacked = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(folder);
+    let unpacked = unpacked.map_err(failed(folder))?;
+    let at_work = File::open(unpacked.path()).map_err(failed(unpacked.path()))?;
+    // Nobody else knows of it yet; where there are no locks, nobody will take it for abandoned either.
+    at_work.try_lock().ok();
     unpack(file, unpacked.path())?;
     let contents = check(file, unpacked.path()).await?;
     if is_there {
@@ -31,6 +40,27 @@ pub async fn restore(file: &Path, directory: &Path) -> Result<Contents, BackupEr
     }
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))?;
     Ok(contents)
+}
+
+/// Begins the name of a folder in which a backup is unpacked; a UUID ends it.
+const UNPACKED: &str = ".restoring-";
+
+/// Where a backup for a folder is unpacked, and how the name begins there: in the folder, or beside it with its name.
+fn places(directory: &Path) -> [(&Path, String); 2] {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    [(directory, UNPACKED.to_owned()), (folder_of(directory), format!("{UNPACKED}{name}-"))]
+}
+
+/// Removes what restores of this folder left that were killed.
+pub(in crate::store) fn remove_abandoned(directory: &Path) {
+    for (folder, prefix) in places(directory) {
+        leftovers::remove_from(folder, |name| ends_in_uuid(name, &prefix) && is_abandoned(&folder.join(name)));
+    }
+}
+
+/// Whether the restore has ended: the one at work holds the lock, which goes with its process.
+fn is_abandoned(unpacked: &Path) -> bool {
+    File::open(unpacked).is_ok_and(|unpacked| unpacked.try_lock().is_ok())
 }
 
 /// What a file system has of its own in an empty disk.
@@ -105,6 +135,17 @@ async fn check(file: &Path, unpacked: &Path) -> Result<Contents, BackupError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_in_which_a_backup_is_unpacked_is_known_by_its_name() {
+        let id = Uuid::now_v7();
+        let [inside, beside] = places(Path::new("/srv/data"));
+        assert_eq!(inside, (Path::new("/srv/data"), ".restoring-".to_owned()));
+        assert_eq!(beside, (Path::new("/srv"), ".restoring-data-".to_owned()));
+        assert!(ends_in_uuid(&format!(".restoring-data-{id}"), &beside.1));
+        assert!(!ends_in_uuid(&format!(".restoring-data-two-{id}"), &beside.1), "of another folder");
+        assert!(!ends_in_uuid(&format!(".restoring-data-{id}"), &inside.1), "of another place");
+    }
 
     #[test]
     fn only_the_storages_own_files_belong_there() {

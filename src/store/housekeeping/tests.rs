@@ -145,6 +145,7 @@ async fn what_a_killed_process_left_is_swept_away() {
         std::fs::create_dir_all(path(name).parent().expect("a folder")).expect("makes it");
         std::fs::write(path(name), b"left").expect("writes");
     }
+    std::fs::create_dir_all(path(".restoring-01932c6e-8f2a-7b3c-9d4e-5f6a7b8c9d0e/images")).expect("makes it");
     // Whatever their times say: clocks are set, and file systems have their own.
     set_modified(&path("images/aa/.staged-old"), SystemTime::now() + Duration::from_secs(3600));
     let on_its_way: Vec<_> = files(&directory).into_iter().filter(|name| name.contains("bb/.staged-")).collect();
@@ -156,6 +157,7 @@ async fn what_a_killed_process_left_is_swept_away() {
     let mut expected = [&placed[..], &on_its_way].concat();
     expected.sort();
     assert_eq!(files(&directory), expected);
+    assert!(!path(".restoring-01932c6e-8f2a-7b3c-9d4e-5f6a7b8c9d0e").exists());
     store.add_caption(on_the_way, caption("bb", key(5))).await.expect("added");
     assert_eq!(shown(&store).await, ["bb", "aa"]);
 }

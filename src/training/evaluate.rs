@@ -6,7 +6,7 @@ use super::create::{CreateError, device_name, job_name};
 use super::folders::confine;
 use super::process::EVALUATION;
 use crate::captioning::MAX_MEMBERS;
-use crate::store::{JobState, JobStatus, NewJob, PhaseStatus, Store, StoredJob, Work, new_job_id};
+use crate::store::{JobState, JobStatus, NewJob, PhaseStatus, Store, StoreError, StoredJob, Work, new_job_id};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -93,6 +93,17 @@ impl Jobs {
         self.keep(job, &[]).await
     }
 
+    /// Evaluations that wait or are at work and need the model in this folder, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn evaluations_of(&self, model: &Path) -> Result<Vec<StoredJob>, StoreError> {
+        let mut jobs = self.inner.store.jobs(&[JobState::Queued, JobState::Running, JobState::Stopping]).await?;
+        let model = place(model);
+        jobs.retain(|job| judges(job, &model));
+        Ok(jobs)
+    }
+
     async fn runs_of(&self, request: &EvaluationRequest) -> Result<Vec<(StoredJob, CheckpointName)>, CreateError> {
         let mut runs = Vec::new();
         for one in &request.checkpoints {
@@ -127,6 +138,19 @@ impl Jobs {
 async fn run_of(store: &Store, checkpoint: &CheckpointName) -> Result<StoredJob, CreateError> {
     let job = store.job(&checkpoint.job).await?;
     job.ok_or_else(|| CreateError::Invalid(format!("checkpoints: there is no job `{}`", checkpoint.job)))
+}
+
+/// Whether this is an evaluation of the model that lies at a place.
+fn judges(job: &StoredJob, model: &Path) -> bool {
+    match &job.work {
+        Work::Evaluate { models, .. } => models.iter().any(|folder| place(Path::new(folder)) == model),
+        Work::Train { .. } => false,
+    }
+}
+
+/// A path without links, where there is something.
+fn place(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// What the evaluation's process is to do, with absolute paths: it works in a folder of its own.

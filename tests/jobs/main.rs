@@ -1,6 +1,7 @@
 //! Jobs through the router: a script stands in for the trainer.
 
 mod life;
+mod models;
 mod queue;
 mod requests;
 mod site;

@@ -215,37 +215,6 @@ async fn a_forced_stop_does_not_become_a_gentle_one_for_want_of_a_type() {
 }
 
 #[tokio::test]
-async fn a_model_that_nobody_uses_can_be_deleted_and_what_is_refused_is_said_on_the_page() {
-    let site = Site::changed(STOPPABLE, |config| {
-        config.model.directory = config.training.roots[0].join("models");
-        std::fs::create_dir_all(config.model.directory.join("old")).expect("writable");
-        std::fs::write(config.model.directory.join("old/config.json"), "{}").expect("writable");
-    })
-    .await;
-    site.app.models.active().ready().await.expect("the fake model loads");
-    let send = async |path: &str, fields: &'static str| {
-        let form = Request::post(path).header(header::COOKIE, site.cookie());
-        let form =
-            form.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").header(header::ACCEPT, "text/html");
-        site.app.send(form.body(Body::from(fields)).expect("a request")).await
-    };
-    for (path, fields, words) in [
-        ("/admin/models", "", "Select one or more models first."),
-        ("/admin/models", "models=none", "There is no model `none`."),
-        ("/admin/models/delete", "delete=default", "that can be deleted"),
-        ("/admin/models/delete", "", "that can be deleted"),
-    ] {
-        let refused = send(path, fields).await;
-        assert_eq!(refused.status, 422, "{path} {fields}");
-        assert!(refused.text().contains(words) && refused.text().contains("<h1>Models</h1>"), "{}", refused.text());
-    }
-    let deleted = send("/admin/models/delete", "delete=old").await;
-    assert_eq!((deleted.status.as_u16(), deleted.header("location")), (303, "/admin/models"));
-    assert!(!site.path("models/old").exists());
-    assert_eq!(std::fs::read_dir(site.path("models")).expect("a folder").count(), 0, "nothing is left of it");
-}
-
-#[tokio::test]
 async fn jobs_are_for_admins() {
     let site = Site::with(STOPPABLE).await;
     assert_eq!(site.app.get("/api/admin/jobs").await.status, 401);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Where each problem is provoked through the router or the real server.
-const PROVOKED_IN: [(&str, &str); 36] = [
+const PROVOKED_IN: [(&str, &str); 37] = [
     ("activation-in-progress", "tests/models/main.rs"),
     ("beyond-limit", "tests/access/limits.rs"),
     ("captioned-anew", "tests/api/restoring.rs"),
@@ -22,6 +22,7 @@ const PROVOKED_IN: [(&str, &str); 36] = [
     ("job-state", "tests/jobs/life.rs"),
     ("malformed-request", "tests/api/main.rs"),
     ("method-not-allowed", "tests/api/main.rs"),
+    ("model-in-use", "tests/jobs/models.rs"),
     ("model-loading", "tests/api/main.rs"),
     ("model-not-loaded", "tests/models/main.rs"),
     ("model-stopped", "tests/operations.rs"),

@@ -5,6 +5,7 @@ use crate::captioning::Status;
 use crate::leftovers::{self, is_hidden};
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 /// Why a model folder was not removed.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +32,16 @@ impl Models {
         removing.await.unwrap_or_else(|died| Err(io::Error::other(died).into()))
     }
 
+    /// The folder of a model that the settings do not name; it may be in service.
+    ///
+    /// # Errors
+    /// [`RemoveError::Unknown`].
+    pub fn removable(&self, id: &str) -> Result<PathBuf, RemoveError> {
+        self.inner.folders.removable(id).ok_or_else(|| RemoveError::Unknown(id.to_owned()))
+    }
+
     fn remove_now(&self, id: &str) -> Result<(), RemoveError> {
-        let folder = self.inner.folders.removable(id).ok_or_else(|| RemoveError::Unknown(id.to_owned()))?;
+        let folder = self.removable(id)?;
         let hidden = {
             let state = self.inner.state();
             if state.uses(id) {

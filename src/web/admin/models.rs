@@ -1,6 +1,7 @@
 //! `/admin/models`: the model folders, and which of them is in service.
 
 use crate::captioning::{FailedActivation, ListedModel, ModelState, RemoveError};
+use crate::store::StoredJob;
 use crate::web::AppState;
 use crate::web::auth::Caller;
 use crate::web::pages::{self, Frame, size_text};
@@ -8,8 +9,9 @@ use crate::web::problem::{Problem, accepts_pages};
 use askama::Template;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use std::fmt::Display;
 
 #[derive(Template)]
 #[template(path = "admin/models.html")]
@@ -98,15 +100,47 @@ pub(in crate::web) async fn delete_model(
 ) -> Result<Response, Problem> {
     let Form(fields) = fields?;
     let id = named(&fields, "delete").into_iter().next().unwrap_or_default();
-    let problem = match state.models.remove(&id).await {
+    match remove(&state, &id).await {
         Ok(()) => {
             tracing::info!(%caller, model = id, "model deleted");
-            return Ok(Redirect::to("/admin/models").into_response());
+            Ok(Redirect::to("/admin/models").into_response())
         }
-        Err(error @ RemoveError::Io(_)) => Problem::internal(&error),
-        Err(error) => Problem::invalid_option(&error),
-    };
-    refused(&state, frame, &headers, problem).await
+        Err(problem) => refused(&state, frame, &headers, problem).await,
+    }
+}
+
+/// Removes a model that neither captions photos nor is needed by an evaluation.
+async fn remove(state: &AppState, id: &str) -> Result<(), Problem> {
+    let folder = state.models.removable(id)?;
+    let evaluations = state.jobs.evaluations_of(&folder).await?;
+    if !evaluations.is_empty() {
+        return Err(needed(id, &evaluations));
+    }
+    Ok(state.models.remove(id).await?)
+}
+
+/// An evaluation would fail in its turn without the model, or where it goes on.
+fn needed(id: &str, evaluations: &[StoredJob]) -> Problem {
+    let names = evaluations.iter().map(|job| format!("`{}` ({})", job.name, job.state.as_str()));
+    let names = names.collect::<Vec<_>>().join(", ");
+    in_use(format!(
+        "the model `{id}` is needed by evaluations: {names}. Wait for their end, or stop them, which takes those that \
+         wait out of the queue"
+    ))
+}
+
+fn in_use(detail: impl Display) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "model-in-use", "The model is in use", detail)
+}
+
+impl From<RemoveError> for Problem {
+    fn from(error: RemoveError) -> Problem {
+        match error {
+            RemoveError::Unknown(_) => Problem::invalid_option(&error),
+            RemoveError::InUse(_) => in_use(&error),
+            RemoveError::Io(_) => Problem::internal(&error),
+        }
+    }
 }
 
 /// A form's fields; some names come more than once.

@@ -127,7 +127,7 @@ impl Documented {
 }
 
 /// By status and code.
-pub(super) const PROBLEMS: [Documented; 36] = [
+pub(super) const PROBLEMS: [Documented; 37] = [
     problem(
         400,
         "malformed-request",
@@ -181,6 +181,13 @@ pub(super) const PROBLEMS: [Documented; 36] = [
         "The job's state does not allow this",
         "The job is completed: it cannot be stopped now.",
         These(JOB_CHANGES),
+    ),
+    problem(
+        409,
+        "model-in-use",
+        "The model is in use",
+        "The model `old` is in service or being loaded: put another one into service first.",
+        Undescribed,
     ),
     problem(
         412,

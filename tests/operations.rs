@@ -19,7 +19,7 @@ use sqlx::{ConnectOptions, Connection};
 use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
-use support::fake_model::FakeModel;
+use support::fake_model::{FAILS, FakeModel, LOSES_GPU};
 use support::web::{TestApp, png};
 use tower::ServiceExt;
 
@@ -105,6 +105,18 @@ async fn a_model_that_cannot_be_loaded_is_not_ready() {
     app.caption(png(9, 9)).await.problem(503, "model-stopped");
     let metrics = app.get("/metrics").await.text();
     assert!(!metrics.contains("expansionnet_model_info{"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_lost_gpu_ends_the_model_where_an_error_of_one_photo_does_not() {
+    let app = TestApp::new().await;
+    app.caption(png(FAILS, 9)).await.problem(500, "internal");
+    assert_eq!(app.get("/readyz").await.status, StatusCode::OK);
+    app.caption(png(LOSES_GPU, 9)).await.problem(500, "internal");
+    let reason = app.models.failed().await;
+    assert!(reason.ends_with("must be started again: CUDA error: unspecified launch failure"), "{reason}");
+    assert_eq!(app.get("/readyz").await.problem(503, "not-ready"), "The model is not running.");
+    app.caption(png(9, 9)).await.problem(503, "model-stopped");
 }
 
 #[tokio::test]

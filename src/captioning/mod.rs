@@ -6,6 +6,7 @@
 
 mod batch;
 mod batch_sizes;
+mod device;
 mod intake;
 mod model;
 mod models;

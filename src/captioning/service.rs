@@ -244,7 +244,12 @@ impl<L> ModelThread<L> {
             Ok(model) => {
                 let loaded = Loaded { info: model.info().clone(), prepare: model.prepare() };
                 self.tell.0.send_replace(Status::Ready(Arc::new(loaded)));
-                worker::run(&model, &mut self.queue, self.max_batch_size, &self.pace, &self.batches);
+                let ended = worker::run(&model, &mut self.queue, self.max_batch_size, &self.pace, &self.batches);
+                if let Err(lost) = ended {
+                    // To load it again would not help: whoever serves ends with this reason.
+                    tracing::error!(%lost, "the model is given up");
+                    self.tell.0.send_replace(Status::Failed(lost.to_string()));
+                }
             }
             Err(error) => {
                 self.tell.0.send_replace(Status::Failed(error.to_string()));

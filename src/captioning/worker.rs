@@ -1,6 +1,7 @@
 //! The thread that owns the model: takes what waits, captions it as one batch, answers each request.
 
 use super::batch::{self, Batch, Waiting};
+use super::device::DeviceLost;
 use super::pace::Pace;
 use super::{BatchSizes, CaptionError, Captioned, Model, milliseconds};
 use std::any::Any;
@@ -29,13 +30,16 @@ impl Waiting for Request {
 }
 
 /// Answers requests until every sender is gone and the queue is empty.
+///
+/// # Errors
+/// When the model's device is lost: it would fail for every other photo, too.
 pub(super) fn run<M: Model>(
     model: &M,
     queue: &mut mpsc::Receiver<Request>,
     max_batch_size: usize,
     pace: &Pace,
     batches: &BatchSizes,
-) {
+) -> Result<(), DeviceLost> {
     while let Some(first) = queue.blocking_recv() {
         let next = || queue.try_recv().ok();
         let Batch { run, expired } = batch::collect(first, next, max_batch_size, Instant::now());
@@ -46,10 +50,12 @@ pub(super) fn run<M: Model>(
             let (photos, started) = (run.len(), Instant::now());
             batches.record(photos);
             pace.begin(photos);
-            caption_batch(model, run);
+            let captioned = caption_batch(model, run);
             pace.record(photos, started.elapsed());
+            captioned?;
         }
     }
+    Ok(())
 }
 
 /// The search result of one photo, with the time its batch took.
@@ -62,7 +68,7 @@ struct Finished {
 /// Captions a batch and answers every request in it.
 ///
 /// When a batch fails, its photos are tried one by one, so that only the culprit's request fails.
-fn caption_batch<M: Model>(model: &M, requests: Vec<Request>) {
+fn caption_batch<M: Model>(model: &M, requests: Vec<Request>) -> Result<(), DeviceLost> {
     let started = Instant::now();
     let mut images = Vec::with_capacity(requests.len());
     let mut options = Vec::with_capacity(requests.len());
@@ -83,6 +89,7 @@ fn caption_batch<M: Model>(model: &M, requests: Vec<Request>) {
             one_by_one.collect()
         }
     };
+    let lost = outcomes.iter().find_map(|outcome| DeviceLost::of(outcome.as_ref().err()?));
     for ((reply, queued), outcome) in waiting.into_iter().zip(outcomes.drain(..)) {
         let outcome = outcome.map_err(CaptionError::Failed).map(|finished| Captioned {
             captions: finished.captions,
@@ -92,6 +99,7 @@ fn caption_batch<M: Model>(model: &M, requests: Vec<Request>) {
         });
         answer(reply, outcome);
     }
+    lost.map_or(Ok(()), Err)
 }
 
 /// Runs the model over a batch; a panic in it becomes an error.

@@ -16,6 +16,8 @@ pub const MARKUP: u32 = 15;
 pub const KILLS: u32 = 16;
 /// Pictures of this width make the preparation panic.
 pub const UNPREPARABLE: u32 = 17;
+/// Pictures of this width make the model say that its GPU is lost.
+pub const LOSES_GPU: u32 = 18;
 /// The longest caption of the fake model.
 pub const MAX_LENGTH: usize = 20;
 
@@ -123,6 +125,9 @@ impl Model for FakeModel {
         }
         if has(FAILS) {
             return Err(InferenceError("secret internals".to_owned()));
+        }
+        if has(LOSES_GPU) {
+            return Err(InferenceError("CUDA error: unspecified launch failure\nand more".to_owned()));
         }
         Ok(sizes)
     }

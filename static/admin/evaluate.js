@@ -14,6 +14,7 @@ const REFRESH_MS = 4000;
 const REMEMBERED = "evaluation-data";
 
 const form = document.getElementById("evaluation");
+const startButton = document.getElementById("start");
 const refusal = document.getElementById("refusal");
 const list = new RunList(document.getElementById("runs"));
 const paths = {
@@ -135,11 +136,21 @@ function choice(value, text, about, checked, name = text) {
 }
 
 /** Whether an evaluation is being started: two presses mean one. */
-let starting = false;
-window.addEventListener("pageshow", () => (starting = false));
+const isStarting = () => startButton.ariaDisabled === "true";
+
+function showStarting(starting) {
+  // Not `disabled`, which would lose the focus.
+  startButton.setAttribute("aria-disabled", String(starting));
+  startButton.textContent = starting ? "Starting…" : "Evaluate";
+}
+
+// Back from the evaluation, the browser may show this page as it was left.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) showStarting(false);
+});
 
 async function start() {
-  if (starting) return;
+  if (isStarting()) return;
   const judged = [...form.querySelectorAll("input[name=judged]:checked")].map((input) => input.value);
   const of = (kind) =>
     judged.filter((value) => value.startsWith(`${kind}:`)).map((value) => value.slice(kind.length + 1));
@@ -152,7 +163,8 @@ async function start() {
   const limit = document.getElementById("limit").value;
   const data = { dataset: paths.dataset.input.value.trim(), images: paths.images.input.value.trim() };
   localStorage.setItem(REMEMBERED, JSON.stringify(data));
-  starting = true;
+  showStarting(true);
+  refusal.hidden = true;
   try {
     const job = await post("/evaluations", {
       ...what,
@@ -165,7 +177,7 @@ async function start() {
     });
     location.href = `/admin/runs/${encodeURIComponent(job.id)}`;
   } catch (error) {
-    starting = false;
+    showStarting(false);
     refuse(error.message);
   }
 }

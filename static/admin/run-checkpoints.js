@@ -121,9 +121,7 @@ export class Checkpoints {
       danger: false,
     };
     if (button.ariaDisabled === "true" || !(await confirmed(question))) return;
-    // Not `disabled`, which would lose the focus.
-    button.setAttribute("aria-disabled", "true");
-    button.textContent = "Loading…";
+    const rest = showLoading(button);
     try {
       const { active, previous } = await post(checkpointPath(this.job.id, checkpoint, "activate"));
       sessionStorage.setItem(BEFORE, JSON.stringify({ active: active.id, previous }));
@@ -131,6 +129,7 @@ export class Checkpoints {
       showToast(error.message);
     }
     await this.load();
+    rest();
     document.getElementById("take-back")?.focus();
   }
 
@@ -150,14 +149,21 @@ export class Checkpoints {
       before?.previous?.length > 0
         ? el(
             "button",
-            { class: "button small", type: "button", id: "take-back", onclick: () => this.#takeBack(before.previous) },
+            {
+              class: "button small",
+              type: "button",
+              id: "take-back",
+              onclick: ({ currentTarget }) => this.#takeBack(before.previous, currentTarget),
+            },
             `Take it back: ${before.previous.join(" + ")}`,
           )
         : el("a", { class: "button small", href: "/admin/models" }, "Other models");
     replaceKeepingFocus(this.#taken, words, back);
   }
 
-  async #takeBack(models) {
+  async #takeBack(models, button) {
+    if (button.ariaDisabled === "true") return;
+    const rest = showLoading(button);
     try {
       const { active } = await post("/models/activate", { models });
       sessionStorage.removeItem(BEFORE);
@@ -166,7 +172,20 @@ export class Checkpoints {
       showToast(error.message);
     }
     await this.load();
+    rest();
     // The button is gone with the notice, and the focus with it.
     if (this.#taken.hidden) document.getElementById("checkpoints-title").focus();
   }
+}
+
+/** Lets a button wait for a model; gives what ends that, for where the button is still there. */
+function showLoading(button) {
+  const words = [...button.childNodes];
+  // Not `disabled`, which would lose the focus.
+  button.setAttribute("aria-disabled", "true");
+  button.textContent = "Loading…";
+  return () => {
+    button.removeAttribute("aria-disabled");
+    button.replaceChildren(...words);
+  };
 }

@@ -18,6 +18,9 @@ import { keepTimesFresh, refreshTimes } from "../relative-time.js";
 import { showToast } from "../toast.js";
 import { hasEnded, phaseText, timeElement } from "./words.js";
 
+/** How soon a page that could not begin tries again. */
+const RETRY_MS = 5000;
+
 const id = document.getElementById("run").dataset.job;
 
 // Not those of the events, which are looked up by the clock.
@@ -31,6 +34,8 @@ async function begin() {
   } catch (error) {
     const gone = error.status === 404 ? "There is no such run (any more)." : error.message;
     showConnection(connectionAfter(error), gone);
+    // What is gone stays so; anything else passes, as the page says.
+    if (error.status !== 404) setTimeout(begin, RETRY_MS);
     return;
   }
   const notice = watchEnd(job);

@@ -1,5 +1,5 @@
-// A form that leads to another page is sent once: who presses twice, or again because nothing seems to happen, means one
-// thing. Forms that a script sends see to that themselves.
+// A form that leads to another page is sent once: who presses twice, or again because nothing seems to happen, means
+// one thing. Forms that a script sends see to that themselves.
 
 /** Who presses again after as long means it: the answer may never come. */
 const PATIENCE_MS = 10_000;

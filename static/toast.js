@@ -1,5 +1,5 @@
-// A message at the lower edge, with something to do about it for a while. Its element tells by a `close` event when that
-// is over; the page keeps room for it meanwhile (`--toast-room`), so that it covers nothing for good.
+// A message at the lower edge, with something to do about it for a while. Its element tells by a `close` event when
+// that is over. Meanwhile the page keeps room for it (`--toast-room`), so that it covers nothing for good.
 
 const SHOWN_MS = 30_000;
 

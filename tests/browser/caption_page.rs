@@ -1,11 +1,13 @@
 //! The page of one caption: edited in place, an alternative chosen, captioned again, copied, deleted.
 
 use anyhow::{Result, ensure};
+use expansionnet::config::Access;
 use fantoccini::key::Key;
 
 use crate::in_browser;
 use crate::page::Page;
 use crate::site::Site;
+use crate::support::fake_model::FakeModel;
 
 const MODELS_WORDS: &str = "A picture of 40 by 30, wording 0.";
 
@@ -93,6 +95,35 @@ async fn unsaved_words_are_not_lost() -> Result<()> {
         ensure!(page.value(left_unasked).await? == true, "what was cancelled is not missed");
         page.press(&step).await?;
         page.wait_for_text("h1", "A picture of 41 by 30, wording 0.").await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_whose_saving_is_refused_are_there_on_the_way_back() -> Result<()> {
+    let site = Site::with(FakeModel::new(), |config| config.access.history = Access::Key).await?;
+    let id = site.caption([40]).await?.remove(0);
+    let signed_in = format!("void (document.cookie = '{}; path=/')", site.sign_in().await?);
+    let words = format!("{MODELS_WORDS} More");
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/sign-in")).await?;
+        page.value(&signed_in).await?;
+        let page = Page::open(browser, &site.at(&format!("/captions/{id}"))).await?;
+        page.click(".edit summary").await?;
+        page.wait_until("document.activeElement.id === 'caption-words'").await?;
+        page.press(" More").await?;
+        // The sign-in ends while somebody thinks about the words.
+        page.value("void (document.cookie = 'expansionnet_session=; path=/; max-age=0')").await?;
+        page.click("#edit .strong").await?;
+        page.wait_for("#secret").await?;
+        browser.client.back().await?;
+        // Not before the page knows that they were not saved: it would be loaded anew else.
+        let missed = "!dispatchEvent(new Event('beforeunload', { cancelable: true }))";
+        page.wait_until(&format!("document.getElementById('caption-words') && {missed}")).await?;
+        ensure!(page.value("document.getElementById('caption-words').value").await? == words);
+        page.value(&signed_in).await?;
+        page.click("#edit .strong").await?;
+        page.wait_for_text("h1", &words).await
     })
     .await
 }

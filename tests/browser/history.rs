@@ -13,7 +13,8 @@ use crate::site::Site;
 
 /// That an element says how many captions were deleted, and until when that can be undone.
 fn tells_of_deletion(selector: &str, captions: usize) -> String {
-    let text = format!("{captions} captions deleted. This can be undone until ");
+    let noun = if captions == 1 { "caption" } else { "captions" };
+    let text = format!("{captions} {noun} deleted. This can be undone until ");
     format!("document.querySelector('{selector}').innerText.startsWith('{text}')")
 }
 
@@ -156,6 +157,74 @@ async fn a_list_that_one_comes_back_to_shows_the_words_of_now() -> Result<()> {
         page.wait_for_text("#found", "1 of 2 captions selected").await?;
         ensure!(shown(&page).await? == ["A cat.", "A picture of 21 by 30, wording 0."]);
         ensure!(page.value("document.getElementById('copy-selected').dataset.copy").await? == "A cat.");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_presses_twice_means_it_once() -> Result<()> {
+    let site = Site::start().await?;
+    site.caption(20..24).await?;
+    let undo = format!("{}z{}", char::from(Key::Control), char::from(Key::Null));
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/history")).await?;
+        let before = shown(&page).await?;
+        page.note_requests().await?;
+        page.click(".caption-card:nth-child(1) .pick input").await?;
+        page.double_click("#delete-selected").await?;
+        page.wait_for_text("#found", "3 captions").await?;
+        page.click(".caption-card:nth-child(2) .pick input").await?;
+        page.click("#delete-selected").await?;
+        page.wait_for_text("#found", "2 captions").await?;
+        // But undoing is pressed once for each deletion.
+        page.press(&format!("{undo}{undo}")).await?;
+        page.wait_for_text("#found", "4 captions").await?;
+        ensure!(shown(&page).await? == before, "each in its old place");
+
+        page.click(".caption-card:nth-child(4) .pick input").await?;
+        page.click("#delete-selected").await?;
+        page.wait_for_text("#found", "3 captions").await?;
+        page.double_click("#toast-action").await?;
+        page.wait_for_text("#found", "4 captions").await?;
+        let requests = page.requests().await?;
+        ensure!(requests == ["delete", "delete", "restore", "restore", "delete", "restore"], "{requests:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_was_undone_elsewhere_is_undone_where_one_comes_back_to() -> Result<()> {
+    let site = Site::start().await?;
+    site.caption(20..23).await?;
+    let note_return = "void addEventListener('pageshow', ({ persisted }) => sessionStorage.setItem('kept', persisted))";
+    in_browser(async |browser| {
+        let page = Page::open(browser, &site.at("/history")).await?;
+        let before = shown(&page).await?;
+        page.value(note_return).await?;
+        page.click(".caption-card:nth-child(2) .pick input").await?;
+        page.click("#delete-selected").await?;
+        page.wait_for_text("#found", "2 captions").await?;
+        // Dismissed with the keyboard, the message leaves the focus where it was; the page goes on offering to undo.
+        page.value("void document.getElementById('toast-close').focus()").await?;
+        page.press(&char::from(Key::Escape).to_string()).await?;
+        page.wait_until("document.getElementById('toast').hidden").await?;
+        page.wait_until("document.activeElement.matches('.card-link')").await?;
+        page.wait_until(&tells_of_deletion("#undo-text", 1)).await?;
+
+        let place = page.value("history.length").await?;
+        page.press("/").await?;
+        page.press(&format!("picture{}", char::from(Key::Enter))).await?;
+        page.wait_for_text("#found", "2 captions found").await?;
+        page.note_sending().await?;
+        page.double_click("#undo button").await?;
+        page.wait_for("#delete").await?;
+        ensure!(page.times_sent().await? == 1, "it is sent once");
+        page.value(&format!("void history.go({place} - history.length)")).await?;
+        page.wait_for_text("#found", "3 captions").await?;
+        ensure!(page.value("sessionStorage.getItem('kept')").await? == "true", "the page was not as it was left");
+        ensure!(shown(&page).await? == before);
         Ok(())
     })
     .await

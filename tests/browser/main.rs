@@ -1,6 +1,7 @@
 //! The pages in a real browser: one file for each thing that people come for, and axe on every page.
 
 mod accessibility;
+mod admin_forms;
 mod caption_page;
 mod chromium;
 mod first_photos;

@@ -62,6 +62,17 @@ const LOADED_WIDTH_SCRIPT: &str = r"
     image.addEventListener('load', answer);
     image.addEventListener('error', answer);";
 
+/// Lists in `window.asked` what scripts ask the server for from then on.
+const NOTE_REQUESTS: &str = "void (window.asked = [], window.fetch = ((ask) => (address, ...others) => {
+    window.asked.push(address);
+    return ask(address, ...others);
+})(window.fetch))";
+
+/// Counts in `sessionStorage.sent` how often the page's forms are sent as forms; they lead away from it.
+const NOTE_SENDING: &str = "void (sessionStorage.sent = 0, addEventListener('submit', ({ defaultPrevented }) => {
+    if (!defaultPrevented) sessionStorage.sent = Number(sessionStorage.sent) + 1;
+}))";
+
 /// Where a photo's card stands, as its `data-state` says.
 pub enum State {
     /// Captioned.
@@ -157,6 +168,37 @@ impl Page {
         let element = self.wait_for(selector).await?.0;
         self.client.execute_async(LOOK_SCRIPT, vec![serde_json::to_value(&element)?]).await?;
         element.click().await.with_context(|| format!("clicked {selector}"))
+    }
+
+    /// Clicks the element twice, faster than anything can answer, wherever it is.
+    pub async fn double_click(&self, selector: &str) -> Result<()> {
+        self.wait_for(selector).await?;
+        let click = format!("document.querySelector({}).click()", json!(selector));
+        self.value(&format!("[1, 2].forEach(() => {click})")).await?;
+        Ok(())
+    }
+
+    /// Begins to note what the page's scripts ask the server for.
+    pub async fn note_requests(&self) -> Result<()> {
+        self.value(NOTE_REQUESTS).await?;
+        Ok(())
+    }
+
+    /// What they have asked for since: the end of each path.
+    pub async fn requests(&self) -> Result<Vec<String>> {
+        let asked = self.value("window.asked.map((address) => address.split('/').at(-1))").await?;
+        Ok(serde_json::from_value(asked)?)
+    }
+
+    /// Begins to count how often the page's forms are sent.
+    pub async fn note_sending(&self) -> Result<()> {
+        self.value(NOTE_SENDING).await?;
+        Ok(())
+    }
+
+    /// How often they were, told on the next page.
+    pub async fn times_sent(&self) -> Result<Value> {
+        self.value("Number(sessionStorage.sent)").await
     }
 
     /// Types into whatever has the focus.

@@ -174,9 +174,9 @@ fn a_model_that_was_not_made_in_time_is_made_by_the_next_start() {
 fn a_backbone_whose_features_are_stored_gets_no_more_epochs() {
     let _alone = alone();
     let made = MadeDataset::new();
-    // The newest weights are the ones gone on with, which more epochs change.
+    // The newest weights are the ones gone on with, and the sixth update is the first to change them.
     let few = ["xe-end-to-end.evaluation_images=0"];
-    let more = ["xe-end-to-end.evaluation_images=0", "xe-end-to-end.epochs=3"];
+    let more = ["xe-end-to-end.evaluation_images=0", "xe-end-to-end.epochs=6"];
     completes(&made, "run", &few, &["features", "xe", "xe-end-to-end", "tuned-features"]);
     assert_eq!(train_until(&made, "run", &few, "scst", 2).expect("trains"), Outcome::Stopped);
     let error = train(&made, "run", &more, "xe-end-to-end").expect_err("its features would be another backbone's");

@@ -35,7 +35,7 @@ pub const SHIPPED: [Shipped; 3] = [
     Shipped {
         name: "photos14k-distilled",
         title: "The bundled captioner",
-        description: "The same small captioner, learned of three others: minutes on a large GPU, half a day on two CPU cores.",
+        description: "The same small captioner, learned of others, with rewards: half an hour on a large GPU, a day on two CPU cores.",
         toml: include_str!("../../recipes/photos14k-distilled.toml"),
     },
     Shipped {

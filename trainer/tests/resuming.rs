@@ -29,8 +29,8 @@ fn teacher(made: &MadeDataset) -> PathBuf {
 #[test]
 fn a_run_stopped_and_resumed_has_the_weights_of_an_unbroken_one() {
     let made = MadeDataset::new();
-    // A teacher is asked again after each stop.
-    let settings = ["xe.save_every_minutes=1e-9", "xe-end-to-end.teachers=TEACHER"];
+    // A teacher is asked again after each stop, and an average goes on beside the weights that are trained.
+    let settings = ["xe.save_every_minutes=1e-9", "xe.ema_decay=0.8", "xe-end-to-end.teachers=TEACHER"];
     let teacher = format!("checkpoint:{}", teacher(&made).display());
     let settings = settings.map(|setting| setting.replace("TEACHER", &format!("\"{teacher} + {teacher}\"")));
     let recipe = Recipe::parse(&made.recipe(4), &settings).expect("is one");

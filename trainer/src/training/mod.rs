@@ -4,6 +4,7 @@
 //! `phase` is the loop, `step` the two kinds of iterations ([`cross_entropy`], [`self_critical`]), `teacher_forcing` how given
 //! captions go through the decoder, and [`events`] tells of it.
 
+mod averaging;
 mod begun;
 pub mod check;
 pub mod cross_entropy;

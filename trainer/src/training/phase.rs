@@ -72,16 +72,33 @@ impl<'a> PhaseRun<'a> {
         Ok(Some(this))
     }
 
+    /// The weights first, of which an average begins, then what the optimiser knew.
     fn load(&mut self, events: &mut Events) -> Result<(), TrainError> {
-        let backbone = &self.run.config.backbone;
-        if let Some(state) = self.checkpoints.newest()? {
-            if self.phase.end_to_end() {
-                load_part(&self.store, &state.model, Part::Backbone, backbone)?;
-            }
-            load_part(&self.store, &state.model, Part::Body, backbone)?;
-            self.optimiser.load_state(&state.optimiser)?;
-            return Ok(());
+        let saved = self.checkpoints.newest()?;
+        match &saved {
+            Some(state) => self.load_saved(&state.model)?,
+            None => self.load_origins(events)?,
         }
+        if self.phase.ema_decay > 0. {
+            self.optimiser.keep_average(self.phase.ema_decay);
+        }
+        if let Some(state) = saved {
+            self.optimiser.load_state(&state.optimiser)?;
+        }
+        Ok(())
+    }
+
+    fn load_saved(&self, model: &NamedTensors) -> Result<(), TrainError> {
+        let backbone = &self.run.config.backbone;
+        if self.phase.end_to_end() {
+            load_part(&self.store, model, Part::Backbone, backbone)?;
+        }
+        load_part(&self.store, model, Part::Body, backbone)?;
+        Ok(())
+    }
+
+    fn load_origins(&self, events: &mut Events) -> Result<(), TrainError> {
+        let backbone = &self.run.config.backbone;
         let origins = [(Part::Backbone, &self.phase.backbone), (Part::Body, &self.phase.body)];
         for (part, origin) in origins {
             let Some(origin) = origin else { continue };
@@ -139,11 +156,11 @@ impl<'a> PhaseRun<'a> {
             meter.tell(done, last, events)?;
             let epoch_ends = self.crossed(per_epoch) || last;
             if epoch_ends || self.phase.evaluate_every.is_some_and(|every| self.crossed(every)) {
-                self.evaluate(evaluation, &meter, events)?;
+                self.averaged(|this| this.evaluate(evaluation, &meter, events))?;
             }
             let stop = self.run.stop_asked() && !last;
             if epoch_ends || stop || saved.elapsed() > self.phase.save_every() {
-                self.save(&meter, events)?;
+                self.averaged(|this| this.save(&meter, events))?;
                 saved = Instant::now();
             }
             if stop {
@@ -219,6 +236,14 @@ impl<'a> PhaseRun<'a> {
         self.optimiser.step(learning_rate);
         self.optimiser.zero_gradients();
         meter.learning_rate = learning_rate;
+    }
+
+    /// Has something done with the average of the weights in their place, where there is one.
+    fn averaged(&mut self, act: impl FnOnce(&mut Self) -> Result<(), TrainError>) -> Result<(), TrainError> {
+        self.optimiser.swap_average();
+        let outcome = act(self);
+        self.optimiser.swap_average();
+        outcome
     }
 
     /// Nothing is saved that is no number.

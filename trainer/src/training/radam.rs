@@ -3,6 +3,7 @@
 //! All weights lie in one flat tensor, of which the variables are views, and so do the gradients:
 //! an update is a handful of operations, however many variables there are.
 
+use super::averaging::Average;
 use crate::checkpoint::NamedTensors;
 use std::collections::BTreeMap;
 use tch::nn::VarStore;
@@ -13,6 +14,8 @@ const BETA_2: f64 = 0.98;
 const EPSILON: f64 = 1e-9;
 /// Below this many degrees of freedom the variance is not trusted.
 const FEWEST_DEGREES: f64 = 5.;
+/// What weights are called beside their average.
+const TRAINED: &str = "trained";
 /// Views start at multiples of this many elements, which vectorised kernels like.
 const ALIGNMENT: i64 = 16;
 
@@ -24,6 +27,7 @@ pub struct RAdam {
     gradients: Tensor,
     exp_avg: Tensor,
     exp_avg_sq: Tensor,
+    average: Option<Average>,
     steps: i64,
 }
 
@@ -64,10 +68,22 @@ impl RAdam {
             })
             .collect();
         let zeros = || Tensor::zeros([end], (Kind::Float, store.device()));
-        let mut optimiser =
-            RAdam { slots, weights: zeros(), gradients: zeros(), exp_avg: zeros(), exp_avg_sq: zeros(), steps: 0 };
+        let (weights, gradients, exp_avg, exp_avg_sq) = (zeros(), zeros(), zeros(), zeros());
+        let mut optimiser = RAdam { slots, weights, gradients, exp_avg, exp_avg_sq, average: None, steps: 0 };
         optimiser.move_together();
         optimiser
+    }
+
+    /// Keeps a moving average of the weights from here on, beginning with them as they are.
+    pub fn keep_average(&mut self, decay: f64) {
+        self.average = Some(Average::new(&self.weights, decay));
+    }
+
+    /// Puts the average in the weights' place, or them back in its; nothing where there is none.
+    pub fn swap_average(&mut self) {
+        if let Some(average) = &mut self.average {
+            average.swap(&mut self.weights);
+        }
     }
 
     fn move_together(&mut self) {
@@ -128,6 +144,9 @@ impl RAdam {
                 update *= size * learning_rate;
                 self.weights -= update;
             }
+            if let Some(average) = &mut self.average {
+                average.add(&self.weights, self.steps);
+            }
         });
     }
 
@@ -141,18 +160,25 @@ impl RAdam {
         self.steps
     }
 
-    /// What a resumed run needs: the moments, by name, and the number of steps.
+    /// What a resumed run needs beside the model: the moments, by name, and the number of steps; with an average, which
+    /// the model is saved as, the weights that are trained on, too.
     pub fn state(&self) -> NamedTensors {
-        let moments = [("exp_avg", &self.exp_avg), ("exp_avg_sq", &self.exp_avg_sq)];
-        let named = |(moment, flat): (&str, &Tensor)| -> Vec<(String, Tensor)> {
-            self.slots.iter().map(|slot| (format!("{}.{moment}", slot.name), slot.of(flat))).collect()
+        let named = |(kind, flat): (&str, &Tensor)| -> Vec<(String, Tensor)> {
+            self.slots.iter().map(|slot| (format!("{}.{kind}", slot.name), slot.of(flat))).collect()
         };
-        let mut state: NamedTensors = moments.into_iter().flat_map(named).collect();
+        let mut state: NamedTensors = self.kept().into_iter().flat_map(named).collect();
         state.insert("step".to_owned(), Tensor::from_slice(&[self.steps]));
         state
     }
 
-    /// Takes up a state that [`RAdam::state`] gave.
+    /// What is kept of each weight, by kind.
+    fn kept(&self) -> Vec<(&'static str, &Tensor)> {
+        let trained = self.average.as_ref().map(|average| (TRAINED, average.trained(&self.weights)));
+        [("exp_avg", &self.exp_avg), ("exp_avg_sq", &self.exp_avg_sq)].into_iter().chain(trained).collect()
+    }
+
+    /// Takes up a state that [`RAdam::state`] gave. The model has the weights that were saved with it already, and where
+    /// these are an average, [`RAdam::keep_average`] has begun with them.
     ///
     /// # Errors
     /// If a moment is missing or of another shape; the optimiser is then of no use.
@@ -161,8 +187,8 @@ impl RAdam {
         self.steps = steps.ok_or_else(|| StateMismatch("it has no `step`".to_owned()))?;
         tch::no_grad(|| {
             for slot in &self.slots {
-                for (moment, flat) in [("exp_avg", &self.exp_avg), ("exp_avg_sq", &self.exp_avg_sq)] {
-                    let name = format!("{}.{moment}", slot.name);
+                for (kind, flat) in self.kept() {
+                    let name = format!("{}.{kind}", slot.name);
                     let saved = state.get(&name).ok_or_else(|| StateMismatch(format!("it has no `{name}`")))?;
                     if saved.size() != slot.variable.size() {
                         return Err(StateMismatch(format!("`{name}` is {:?}", saved.size())));
@@ -257,5 +283,40 @@ mod tests {
         (0..5).for_each(|_| step(&mut second, &loss));
         assert_eq!(values(&resumed.variables()["a"]), values(&unbroken.variables()["a"]));
         assert!(second.load_state(&NamedTensors::new()).is_err());
+    }
+
+    #[test]
+    fn an_average_goes_on_from_the_model_and_the_state_that_were_saved() {
+        let averaged = |weights: &[f32]| {
+            let (store, mut optimiser, loss) = linear();
+            tch::no_grad(|| store.variables()["a"].shallow_clone().copy_(&Tensor::from_slice(weights)));
+            optimiser.keep_average(0.75);
+            (store, optimiser, loss)
+        };
+        let step = |optimiser: &mut RAdam, loss: &dyn Fn() -> Tensor| {
+            optimiser.zero_gradients();
+            loss().backward();
+            optimiser.step(0.1);
+        };
+        let both = |store: &VarStore, optimiser: &mut RAdam| {
+            let trained = values(&store.variables()["a"]);
+            optimiser.swap_average();
+            let average = values(&store.variables()["a"]);
+            optimiser.swap_average();
+            (trained, average)
+        };
+        let (unbroken, mut whole, loss) = averaged(&[0., 0.]);
+        (0..12).for_each(|_| step(&mut whole, &loss));
+        let (trained, average) = both(&unbroken, &mut whole);
+        assert!(trained[0] < average[0] && average[0] < 0., "{trained:?} {average:?}");
+
+        let (store, mut first, loss) = averaged(&[0., 0.]);
+        (0..8).for_each(|_| step(&mut first, &loss));
+        first.swap_average();
+        let (model, state) = (values(&store.variables()["a"]), first.state());
+        let (resumed, mut second, loss) = averaged(&[model[0] as f32, model[1] as f32]);
+        second.load_state(&state).expect("the same variables");
+        (0..4).for_each(|_| step(&mut second, &loss));
+        assert_eq!(both(&resumed, &mut second), (trained, average));
     }
 }

@@ -38,7 +38,8 @@ impl Sizes {
             Phase::CrossEntropy(phase) | Phase::SelfCritical(phase) => {
                 let trained = FLOAT * self.trained(phase);
                 // One more of each than is kept, as the old one goes after the new one is whole; and the model folder.
-                let states = (phase.keep_checkpoints as u64).saturating_add(1).saturating_mul(3 * trained);
+                let state = (3 + averaged(phase)) * trained;
+                let states = (phase.keep_checkpoints as u64).saturating_add(1).saturating_mul(state);
                 states.saturating_add(2 * trained + FLOAT * (self.backbone + self.body))
             }
         }
@@ -72,7 +73,7 @@ impl Sizes {
         let image = said.saturating_add(backbone + self.encoder_activations(config));
         let activations = image.saturating_mul(training.batch_size as u64);
         let teachers = training.teachers.as_deref().map_or(0, |teachers| each_origin(teachers).count() as u64);
-        let weights = (PER_TRAINED + PER_TEACHER * teachers) * self.trained(training);
+        let weights = (PER_TRAINED + averaged(training) + PER_TEACHER * teachers) * self.trained(training);
         PROGRAM.saturating_add(FLOAT.saturating_mul(activations.saturating_add(weights)))
     }
 
@@ -83,6 +84,11 @@ impl Sizes {
         let layer = expansion * self.tokens * 8 + self.tokens * config.d_model * 20;
         (layer * config.num_encoder_layers) as u64
     }
+}
+
+/// Numbers kept of a weight besides, where an average is.
+fn averaged(phase: &TrainingPhase) -> u64 {
+    u64::from(phase.ema_decay > 0.)
 }
 
 /// Words of the longest caption in a batch, usually.

@@ -154,6 +154,10 @@ pub struct TrainingPhase {
     /// Their share of the target.
     #[serde(default = "half", skip_serializing_if = "is_half")]
     pub teachers_weight: f64,
+    /// With more than 0, how much of a moving average of the weights is kept at each step (Polyak and Juditsky, 1992):
+    /// what is judged, saved as the model and taken by later phases is that average then.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ema_decay: f64,
     /// Longest gradient allowed; none by default.
     #[serde(default)]
     pub clip_gradients: Option<f64>,

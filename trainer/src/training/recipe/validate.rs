@@ -66,6 +66,7 @@ fn training(recipe: &Recipe, phase: &TrainingPhase, earlier: &[Phase]) -> Checke
         ("dropouts.other", dropouts.other),
         ("dropouts.drop_path", dropouts.drop_path),
         ("label_smoothing", phase.label_smoothing),
+        ("ema_decay", phase.ema_decay),
     ] {
         require((0. ..1.).contains(&value), &key(name), "must lie in 0 to 1, 1 excluded")?;
     }

@@ -218,6 +218,16 @@ pub(in super::super) const PHASE: &[Text] = &[
         .advanced()
         .or("0.5")
         .ours(),
+    Text::new(
+        "ema_decay",
+        Number,
+        "Moving average of the weights",
+        "How much of it stays at each step: 0.999 averages over a thousand steps or so. It is what is judged and kept as \
+         the model; 0 is none.",
+    )
+    .or("0")
+    .advanced()
+    .ours(),
     Text::new("clip_gradients", Number, "Longest gradient", "Longer ones are shortened to this; none if empty.")
         .advanced()
         .ours(),

@@ -176,6 +176,20 @@ mod tests {
     }
 
     #[test]
+    fn an_average_takes_the_weights_once_more() {
+        let sizes = Sizes { body: 1_000_000, ..Sizes::default() };
+        let (_, _, config) = paper();
+        let needs = |decay: f64| {
+            let recipe = Recipe::parse(PAPER, &[format!("xe.ema_decay={decay}")]).expect("is one");
+            let phase = recipe.phase("xe").expect("is there");
+            (sizes.memory(&config, phase), sizes.disk(phase, COCO))
+        };
+        let (plain, averaged) = (needs(0.), needs(0.9));
+        // Three states, one of them before an old one goes.
+        assert_eq!((averaged.0 - plain.0, averaged.1 - plain.1), (4_000_000, 3 * 4_000_000));
+    }
+
+    #[test]
     fn teachers_take_memory() {
         let sizes = Sizes { body: 1_000_000, ..Sizes::default() };
         let (_, _, config) = paper();
